@@ -1,0 +1,208 @@
+"""A saved model's folder: its card, its checksums, and loading it safely.
+
+`models/<name>/<version>/` holds `card.json` and the files that the card lists with their
+SHA-256. A folder that lacks one of them, or has one changed, is refused before any file
+of it is parsed, with one line that names the file.
+"""
+
+import hashlib
+import math
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+CARD = "card.json"
+KERAS = "model.keras"
+LITERT = "model.tflite"
+
+MODEL_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ModelError(ValueError):
+    """A model folder that cannot be served. The message is one line: what, where, what to do."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Input(_Record):
+    """What the network takes: uint8-range pixels of shape (height, width, channels)."""
+
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    channels: Literal[1, 3]
+
+
+class Layer(_Record):
+    """One row of the layer table. Shapes are without the batch dimension."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    settings: dict[str, str | int | float | bool | list[int]]
+
+
+class Metric(_Record):
+    """A measured figure, with the number of photos it was measured on."""
+
+    value: float
+    samples: int = Field(ge=1)
+    low: float | None = None
+    high: float | None = None
+
+
+class Golden(_Record):
+    """The network's answer to `golden_pixels(seed)`, to tell that it is loaded right."""
+
+    seed: int
+    outputs: tuple[float, ...]
+
+
+class Card(_Record):
+    """What a saved model says of itself; `card.json` is this as JSON."""
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=MODEL_NAME)
+    version: int = Field(ge=1)
+    created: datetime
+    labels: tuple[str, ...] = Field(min_length=2)
+    activation: Literal["sigmoid", "softmax"]
+    input: Input
+    parameters: int
+    layers: tuple[Layer, ...]
+    summary: str = Field(description="the table that Keras prints")
+    metrics: dict[str, Metric]
+    confusion: tuple[tuple[int, ...], ...] = Field(
+        description="test photos by true label (rows) and answered label (columns)"
+    )
+    recipe: dict[str, str | int | float | None]
+    data: dict[str, str | int]
+    libraries: dict[str, str]
+    golden: tuple[Golden, ...]
+    files: dict[FileName, Sha256]
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "Card":
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels: a label stands there twice")
+        if self.activation == "sigmoid" and len(self.labels) != 2:
+            raise ValueError("labels: a sigmoid network has exactly two")
+        for needed in (KERAS, LITERT):
+            if needed not in self.files:
+                raise ValueError(f"files: {needed} is not listed")
+        return self
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network returns for a photo: 1 for a sigmoid."""
+        return 1 if self.activation == "sigmoid" else len(self.labels)
+
+
+def find_version(path: Path, version: int | None = None) -> Path:
+    """The version folder that `path` means.
+
+    Args:
+        path: a version folder (`models/digits/1`), or the folder of all versions
+            (`models/digits`), of which the highest number is taken.
+        version: take this version instead of the highest.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if path.is_file():
+        raise ModelError(
+            f"{path}: expected a model folder with {CARD} in it, found a file. "
+            "Only folders written by training.fit are served."
+        )
+    if (path / CARD).is_file():
+        return path
+    found = versions(path)
+    if version is not None:
+        found = [number for number in found if number == version]
+    if not found:
+        wanted = "a version" if version is None else f"version {version}"
+        raise ModelError(
+            f"{path}: no {wanted} of a model there (expected {path}/<number>/{CARD}). "
+            "Set APP_MODEL to a folder that training.fit published, e.g. models/cats-vs-dogs."
+        )
+    return path / str(max(found))
+
+
+def versions(path: Path) -> list[int]:
+    """The version numbers under a model's folder, ascending; complete ones only."""
+    if not path.is_dir():
+        return []
+    names = (entry.name for entry in path.iterdir() if (entry / CARD).is_file())
+    return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
+
+
+def load_card(folder: Path) -> Card:
+    """Read a version folder's card and check every file that it lists.
+
+    Raises:
+        ModelError: the card is missing or malformed, or a file is missing or changed.
+    """
+    try:
+        card = Card.model_validate_json((folder / CARD).read_bytes())
+    except OSError as error:
+        raise ModelError(f"{folder}: cannot read {CARD} ({error.strerror}).") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise ModelError(f"{folder / CARD}: not a valid card: {where}: {first['msg']}.") from error
+    for name, expected in card.files.items():
+        _check(folder / name, expected)
+    return card
+
+
+def _check(path: Path, expected: str) -> None:
+    try:
+        actual = sha256(path)
+    except OSError as error:
+        raise ModelError(
+            f"{path}: listed on the card but cannot be read ({error.strerror}). "
+            "Copy the whole version folder again."
+        ) from error
+    if actual != expected:
+        raise ModelError(
+            f"{path}: its SHA-256 is {actual[:12]}..., the card says {expected[:12]}...: the file "
+            "was changed after publishing. Copy the whole version folder again, or retrain."
+        )
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def golden_pixels(seed: int, shape: Input) -> np.ndarray:
+    """A test picture made by a formula in whole numbers, the same on every machine.
+
+    Waves whose length and direction depend on `seed`: each network answers them in its own
+    way, and no photo has to be stored.
+
+    Returns:
+        uint8 array of shape (height, width, channels).
+    """
+    rows, columns, channels = np.indices((shape.height, shape.width, shape.channels))
+    steps = (rows * (3 + seed) + columns * (7 - 2 * seed) + channels * (40 + 11 * seed)) % 256
+    blocks = ((rows // (4 + seed)) % 2) ^ ((columns // (6 + seed)) % 2)
+    return np.where(blocks == 1, steps, 255 - steps).astype(np.uint8)
+
+
+def matches(expected: tuple[float, ...], outputs: np.ndarray, tolerance: float) -> bool:
+    """Whether a network's outputs are the golden ones, each within `tolerance`."""
+    return len(expected) == len(outputs) and all(
+        math.isclose(a, float(b), abs_tol=tolerance, rel_tol=0.0)
+        for a, b in zip(expected, outputs, strict=True)
+    )

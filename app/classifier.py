@@ -1,0 +1,95 @@
+"""Photos in, predictions out: decode -> engine -> labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app import images
+from app.card import Card, ModelError, find_version, golden_pixels, load_card, matches
+from app.engine import Choice, Engine, load_engine
+
+# Engines differ in the last bits of a float32; a wrong file or layer differs by far more.
+GOLDEN_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer about one photo; `probabilities` names every label and sums to 1."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+class Classifier:
+    """A loaded model: the card, the engine, and what turns outputs into labels."""
+
+    def __init__(self, card: Card, engine: Engine, max_pixels: int = images.MAX_PIXELS) -> None:
+        self.card = card
+        self.engine = engine
+        self.max_pixels = max_pixels
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        version: int | None = None,
+        engine: Choice = "auto",
+        threads: int = 1,
+        max_pixels: int = images.MAX_PIXELS,
+    ) -> "Classifier":
+        """Load a model folder, and have it reproduce the golden predictions of its card.
+
+        Args:
+            path: a version folder, or a folder of versions (the highest is taken).
+            version: that version instead.
+            engine: see `app.engine.load_engine`.
+            threads: photos that are worked on at the same time, a core each.
+            max_pixels: see `app.images.decode`.
+
+        Raises:
+            ModelError: the folder is missing, damaged, or answers otherwise than its card says.
+        """
+        folder = find_version(path, version)
+        card = load_card(folder)
+        classifier = cls(card, load_engine(folder, card, engine, threads), max_pixels)
+        classifier._check_golden(folder)
+        return classifier
+
+    def predict(self, data: bytes) -> Prediction:
+        """Classify one photo from the bytes of its file.
+
+        Raises:
+            app.images.PhotoError: the bytes are not a usable photo.
+        """
+        shape = self.card.input
+        pixels = images.decode(data, shape.height, shape.width, shape.channels, self.max_pixels)
+        return self.predict_pixels(pixels[np.newaxis])[0]
+
+    def predict_pixels(self, batch: np.ndarray) -> list[Prediction]:
+        """Classify decoded photos: uint8 (photos, height, width, channels)."""
+        return [self._label(outputs) for outputs in self.engine.run(batch)]
+
+    def _label(self, outputs: np.ndarray) -> Prediction:
+        if self.card.activation == "sigmoid":
+            # The lecture's single output is the probability of the second label.
+            second = float(outputs[0])
+            values = [1.0 - second, second]
+        else:
+            values = [float(value) for value in outputs]
+        probabilities = dict(zip(self.card.labels, values, strict=True))
+        label = max(probabilities, key=probabilities.__getitem__)
+        return Prediction(label, probabilities[label], probabilities)
+
+    def _check_golden(self, folder: Path) -> None:
+        for golden in self.card.golden:
+            pixels = golden_pixels(golden.seed, self.card.input)
+            outputs = self.engine.run(pixels[np.newaxis])[0]
+            if not matches(golden.outputs, outputs, GOLDEN_TOLERANCE):
+                raise ModelError(
+                    f"{folder}: the {self.engine.name} engine does not reproduce the card's golden "
+                    f"prediction {golden.seed}: {[round(float(v), 6) for v in outputs]} instead of "
+                    f"{[round(v, 6) for v in golden.outputs]}. Retrain, or use another engine."
+                )

@@ -1,0 +1,141 @@
+"""A photo through the network: LiteRT on a CPU, TensorFlow on a GPU.
+
+Both take the pixels that `app.images.decode` returns and give the network's outputs. Only
+`TensorFlowEngine` imports TensorFlow, and only when it is made.
+"""
+
+import importlib.util
+import logging
+import os
+import queue
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from app.card import KERAS, LITERT, Card, ModelError
+
+Choice = Literal["auto", "litert", "tensorflow"]
+
+logger = logging.getLogger(__name__)
+
+# What an NVIDIA driver puts there, natively and under WSL 2.
+_GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+
+
+class Engine(Protocol):
+    """Runs a network. Safe to call from several threads at once."""
+
+    name: str
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """uint8 (photos, height, width, channels) -> float32 (photos, outputs)."""
+
+
+def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int = 1) -> Engine:
+    """The engine for a checked version folder.
+
+    Args:
+        folder: the version folder whose card `app.card.load_card` has checked.
+        card: that card.
+        choice: "auto" takes TensorFlow where it is installed and sees a GPU, else LiteRT.
+        threads: photos that LiteRT works on at the same time, a core each.
+
+    Raises:
+        ModelError: the engine is not installed, or cannot load the file.
+    """
+    if choice == "tensorflow" or (choice == "auto" and _tensorflow_has_gpu()):
+        return TensorFlowEngine(folder / KERAS, card)
+    return LiteRTEngine(folder / LITERT, card, threads)
+
+
+class LiteRTEngine:
+    """A pool of single-threaded LiteRT interpreters over one model file, for CPUs.
+
+    One photo a core scales better than all cores on one photo; an interpreter may be used
+    by one thread at a time, so each is lent out through a queue.
+    """
+
+    name = "litert"
+
+    def __init__(self, path: Path, card: Card, threads: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        content = path.read_bytes()
+        self._outputs = card.outputs
+        self._pool: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        try:
+            for _ in range(threads):
+                interpreter = Interpreter(model_content=content, num_threads=1)
+                interpreter.allocate_tensors()
+                self._pool.put(interpreter)
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{path}: LiteRT cannot load it ({_line(error)}).") from error
+        self._input = interpreter.get_input_details()[0]["index"]
+        self._output = interpreter.get_output_details()[0]["index"]
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """See `Engine.run`. Waits while every interpreter is busy."""
+        outputs = np.empty((len(batch), self._outputs), np.float32)
+        interpreter = self._pool.get()
+        try:
+            for row, pixels in zip(outputs, batch, strict=True):
+                interpreter.set_tensor(self._input, pixels[np.newaxis].astype(np.float32))
+                interpreter.invoke()
+                row[:] = interpreter.get_tensor(self._output)[0]
+        finally:
+            self._pool.put(interpreter)
+        return outputs
+
+
+class TensorFlowEngine:
+    """The `.keras` file as one compiled TensorFlow graph, for GPUs (and, slower, CPUs)."""
+
+    name = "tensorflow"
+
+    def __init__(self, path: Path, card: Card) -> None:
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # read once, by the first import of Keras
+        try:
+            import keras
+            import tensorflow as tf
+        except ImportError as error:
+            raise ModelError(
+                "APP_ENGINE=tensorflow needs TensorFlow, which is not installed. "
+                "Install the extra 'gpu' (or 'train'), or set APP_ENGINE=litert."
+            ) from error
+        for device in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(device, True)
+        try:
+            network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        except (ValueError, TypeError, OSError) as error:
+            raise ModelError(f"{path}: Keras cannot load it ({_line(error)}).") from error
+        shape = (None, card.input.height, card.input.width, card.input.channels)
+        # A traced graph: `predict` builds a data pipeline a call, about ten times slower.
+        self._forward = tf.function(
+            lambda pixels: network(tf.cast(pixels, tf.float32), training=False),
+            input_signature=[tf.TensorSpec(shape, tf.uint8)],
+        )
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """See `Engine.run`."""
+        outputs: np.ndarray = self._forward(batch).numpy()
+        return outputs
+
+
+def _tensorflow_has_gpu() -> bool:
+    """Whether TensorFlow is installed and sees a GPU; does not import it without a driver."""
+    if not any(device.exists() for device in _GPU_DEVICES):
+        return False
+    if importlib.util.find_spec("tensorflow") is None:
+        logger.warning("a GPU is here, but TensorFlow is not installed: serving on the CPU")
+        return False
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return True
+    logger.warning("TensorFlow sees no GPU, though a driver is here: serving on the CPU")
+    return False
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,171 @@
+"""Photo decoding: the bytes of a file in, the pixels that a network sees out.
+
+This is the only decoder of the project. Training and serving both call `decode`, so
+that a network is asked about photos prepared exactly as those it learned from.
+"""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps
+
+# Formats by Pillow's names, most frequent first. Only their parsers ever see a byte.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+
+# Below Pillow's own alarm at 89 megapixels; a 48-megapixel phone photo passes.
+MAX_PIXELS = 50_000_000
+
+MODES = {1: "L", 3: "RGB"}  # channels -> Pillow mode
+
+# Beyond its alarm Pillow only warns. A photo that sets it off is refused, not logged.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+class PhotoError(ValueError):
+    """A photo that cannot be used. The message says what is wrong and what would do."""
+
+
+class EmptyPhoto(PhotoError):
+    """Zero bytes."""
+
+    def __init__(self) -> None:
+        super().__init__("The file is empty (0 bytes). Send the bytes of one photo.")
+
+
+class UnsupportedFormat(PhotoError):
+    """Not one of the accepted formats, or not an image at all."""
+
+    def __init__(self) -> None:
+        super().__init__(f"The file is not a photo in an accepted format: {', '.join(FORMATS)}.")
+
+
+class BrokenPhoto(PhotoError):
+    """Starts like an accepted format, yet cannot be decoded to the end."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"The {name} file is broken and cannot be decoded ({reason}). "
+            "Send the complete, undamaged file."
+        )
+
+
+class UnsupportedPixels(PhotoError):
+    """An accepted format whose pixel type has no defined range of brightness."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__(
+            f"The pixel type {mode!r} has no standard conversion to 8-bit colour. "
+            "Save the photo with 8 or 16 bits per channel."
+        )
+
+
+class TooManyPixels(PhotoError):
+    """More pixels than the limit. `limit` and `actual` are pixel counts (actual may be None)."""
+
+    def __init__(self, limit: int, size: tuple[int, int] | None) -> None:
+        self.limit = limit
+        self.actual = size[0] * size[1] if size else None
+        found = f"{size[0]} x {size[1]} = {self.actual:,} pixels" if size else "too many pixels"
+        super().__init__(
+            f"The photo has {found}; at most {limit:,} are accepted. Scale it down first."
+        )
+
+
+def decode(
+    data: bytes, height: int, width: int, channels: int, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
+    """Decode one photo to the size and channels of a network.
+
+    The photo is turned upright by its EXIF tag, transparency is laid over white, an
+    animation gives its first frame, and the whole is stretched (not cropped) with an
+    antialiased bilinear filter. Colour profiles are not applied.
+
+    Args:
+        data: the bytes of a file in one of `FORMATS`.
+        height, width: the size of the result in pixels.
+        channels: 3 for RGB, 1 for luminance (ITU-R 601-2, as Pillow's mode "L").
+        max_pixels: refuse photos whose width times height, by their header, exceeds this.
+
+    Returns:
+        uint8 array of shape (height, width, channels), values 0..255.
+
+    Raises:
+        PhotoError: one of its subclasses above; nothing else, whatever the bytes are.
+    """
+    if not data:
+        raise EmptyPhoto
+    image = _open(data, max_pixels)
+    name = image.format or "image"
+    try:
+        # A JPEG can be decoded at 1/2, 1/4 or 1/8 scale at a fraction of the cost. The
+        # square covers both orientations, as the EXIF tag is not looked at yet.
+        side = max(height, width)
+        image.draft(MODES[channels], (side, side))
+        image.load()
+        image = _upright(image)
+        image = _eight_bit(image, MODES[channels])
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    except PhotoError:
+        raise
+    except Exception as error:  # Pillow's parsers raise anything on hostile bytes
+        raise BrokenPhoto(name, _reason(error)) from error
+    return np.array(image, dtype=np.uint8).reshape(height, width, channels)
+
+
+def _open(data: bytes, max_pixels: int) -> Image.Image:
+    """Read the header, in the accepted formats only, and hold the size to the limit."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooManyPixels(max_pixels, None) from error
+    except Exception as error:
+        name = _name(data[:16])
+        if name is None:
+            raise UnsupportedFormat from error
+        raise BrokenPhoto(name, "its header is damaged or cut off") from error
+    if image.width * image.height > max_pixels:
+        raise TooManyPixels(max_pixels, image.size)
+    return image
+
+
+def _name(prefix: bytes) -> str | None:
+    """The accepted format that a file starting with `prefix` claims to be, if any."""
+    Image.preinit()
+    for name in FORMATS:
+        if name not in Image.OPEN:
+            Image.init()
+        accept = Image.OPEN[name][1]
+        # A plugin answers True, or a sentence why it cannot read what is of its format.
+        if accept is not None and accept(prefix):
+            return name
+    return None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation; a damaged EXIF block counts as none, as in browsers."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # EXIF is a TIFF file of its own, with all that can be wrong in one
+        return image
+
+
+def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
+    """Convert any pixel type to 8-bit "L" or "RGB", transparency laid over white."""
+    if image.mode.startswith("I;16"):
+        # convert("L") would clip 16-bit values at 255 instead of scaling them.
+        values = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if image.mode in ("I", "F", "LAB"):
+        raise UnsupportedPixels(image.mode)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert(mode)
+
+
+def _reason(error: Exception) -> str:
+    """One short line about a decoder's failure, without line breaks or file paths."""
+    words = " ".join(str(error).split())
+    return words[:120] if words and "/" not in words else type(error).__name__

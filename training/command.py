@@ -1,0 +1,47 @@
+"""What every command line of this package shares: one-line errors and exit codes."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+from app.card import ModelError
+
+
+class CommandError(ValueError):
+    """The command cannot go on. The message is one line: what, what was expected, what to do."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+
+
+def run(prog: str, main: Callable[[], None]) -> None:
+    """Run a command's main function, turning expected failures into one line and exit 2."""
+    try:
+        main()
+    except (CommandError, ModelError) as error:
+        sys.exit(_fail(prog, str(error)))
+    except OSError as error:  # a full disk, a folder without permission
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(_fail(prog, f"{where}{error.strerror or error}"))
+    except KeyboardInterrupt:
+        print(f"\n{prog}: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def progress(items: Any, what: str, unit: str, **options: Any) -> "tqdm[Any]":
+    """A progress bar with the time left; in a log file, where no line is redrawn, a slow one."""
+    pace = 0.1 if sys.stderr.isatty() else 10.0
+    return tqdm(items, what, unit=unit, mininterval=pace, maxinterval=pace, **options)
+
+
+def _fail(prog: str, message: str) -> int:
+    print(f"{prog}: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
