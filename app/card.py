@@ -129,7 +129,7 @@ def find_version(path: Path, version: int | None = None) -> Path:
     if version is not None:
         found = [number for number in found if number == version]
     if not found:
-        wanted = "a version" if version is None else f"version {version}"
+        wanted = "version" if version is None else f"version {version}"
         raise ModelError(
             f"{path}: no {wanted} of a model there (expected {path}/<number>/{CARD}). "
             "Set APP_MODEL to a folder that training.fit published, e.g. models/cats-vs-dogs."
@@ -197,7 +197,7 @@ def golden_pixels(seed: int, shape: Input) -> np.ndarray:
     rows, columns, channels = np.indices((shape.height, shape.width, shape.channels))
     steps = (rows * (3 + seed) + columns * (7 - 2 * seed) + channels * (40 + 11 * seed)) % 256
     blocks = ((rows // (4 + seed)) % 2) ^ ((columns // (6 + seed)) % 2)
-    return np.where(blocks == 1, steps, 255 - steps).astype(np.uint8)
+    return np.asarray(np.where(blocks == 1, steps, 255 - steps), np.uint8)
 
 
 def matches(expected: tuple[float, ...], outputs: np.ndarray, tolerance: float) -> bool:

@@ -22,6 +22,27 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
 
 
+def natural(text: str) -> int:
+    """A whole number from 0, as an argument's type."""
+    number = int(text)
+    if not 0 <= number < 2**63:
+        raise ValueError
+    return number
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, as an argument's type."""
+    number = natural(text)
+    if number == 0:
+        raise ValueError
+    return number
+
+
+# argparse says "invalid <name> value"; these are the words for the two functions above.
+natural.__name__ = "whole number"
+positive.__name__ = "whole number from 1"
+
+
 def run(prog: str, main: Callable[[], None]) -> None:
     """Run a command's main function, turning expected failures into one line and exit 2."""
     try:

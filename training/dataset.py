@@ -1,64 +1,16 @@
-"""Class folders, or the digits' arrays -> samples, and samples -> arrays of decoded photos.
+"""Class folders -> labelled samples in three subsets."""
 
-A sample gives the bytes of a photo's file; whoever needs pixels gets them through
-`app.images.decode`, as a client of the service does.
-"""
-
-import hashlib
-import io
 import os
-import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from app.card import sha256
+from training.command import CommandError
+from training.mnist import open_arrays
+from training.samples import SUBSETS, Dataset, Sample, fingerprint_of, require_all_classes
 
-from app import images
-from app.card import Input, sha256
-from training.command import CommandError, progress
-
-SUBSETS = ("train", "validation", "test")
 _ALIASES = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
 _HELD_OUT = 0.15  # of the photos of a class, for each of validation and test
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One photo: `read()` gives the bytes of its file; `label` indexes `Dataset.labels`."""
-
-    name: str
-    label: int
-    sha256: str
-    read: Callable[[], bytes]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Labelled photos in three subsets; `fingerprint` changes when any byte of one does."""
-
-    labels: tuple[str, ...]
-    train: list[Sample]
-    validation: list[Sample]
-    test: list[Sample]
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Photos in memory.
-
-    `pixels`: uint8 (photos, height, width, channels). `labels`: int64 (photos,).
-    `unreadable`: what could not be decoded and was left out, name -> reason.
-    """
-
-    pixels: np.ndarray
-    labels: np.ndarray
-    unreadable: dict[str, str]
 
 
 def open_dataset(path: Path) -> Dataset:
@@ -74,7 +26,7 @@ def open_dataset(path: Path) -> Dataset:
         CommandError: nothing usable is there.
     """
     if path.is_file() and path.suffix == ".npz":
-        return _open_arrays(path)
+        return open_arrays(path)
     if not path.is_dir():
         raise CommandError(f"{path}: no such folder or .npz file. Expected {path}/CLASS/PHOTO.")
     found = _subset_folders(path)
@@ -92,7 +44,7 @@ def open_dataset(path: Path) -> Dataset:
     )
     _hold_out(subsets)
     for subset in SUBSETS:
-        _require_all_classes(path, subset, labels, subsets[subset])
+        require_all_classes(path, subset, labels, subsets[subset])
     return Dataset(labels, subsets["train"], subsets["validation"], subsets["test"], fingerprint)
 
 
@@ -103,7 +55,7 @@ def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
         CommandError: the class folders are not the model's labels, or hold no photo.
     """
     if path.is_file() and path.suffix == ".npz":
-        dataset = _open_arrays(path)
+        dataset = open_arrays(path)
         if dataset.labels != labels:
             raise CommandError(f"{path}: has the labels {dataset.labels}, the model {labels}.")
         return dataset.test
@@ -113,42 +65,6 @@ def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
     if not samples:
         raise CommandError(f"{path}: no photo in its class folders.")
     return samples
-
-
-def fingerprint_of(files: Iterable[tuple[str, str]]) -> str:
-    """One SHA-256 over (path, SHA-256 of the file) pairs, whatever their order."""
-    lines = sorted(f"{digest}  {path}\n" for path, digest in files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def decode_samples(samples: Sequence[Sample], shape: Input, description: str) -> Decoded:
-    """Decode photos into memory, on all cores, with a progress bar.
-
-    Raises:
-        CommandError: not one of them could be decoded.
-    """
-    pixels = np.empty((len(samples), shape.height, shape.width, shape.channels), np.uint8)
-    unreadable: dict[str, str] = {}
-    kept = np.ones(len(samples), bool)
-
-    def work(index: int) -> None:
-        try:
-            data = samples[index].read()
-            pixels[index] = images.decode(data, shape.height, shape.width, shape.channels)
-        except images.PhotoError as error:
-            unreadable[samples[index].name] = str(error)
-            kept[index] = False
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = pool.map(work, range(len(samples)))
-        for _ in progress(jobs, description, "photo", total=len(samples)):
-            pass
-    labels = np.array([sample.label for sample in samples], np.int64)
-    if not kept.any():
-        raise CommandError(f"{description}: none of {len(samples)} photos could be decoded.")
-    if unreadable:
-        pixels, labels = pixels[kept], labels[kept]
-    return Decoded(pixels, labels, unreadable)
 
 
 def _folders(path: Path) -> list[Path]:
@@ -185,7 +101,9 @@ def _samples(folder: Path, labels: tuple[str, ...]) -> list[Sample]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         digests = pool.map(lambda item: sha256(item[0]), paths)
         return [
-            Sample(path.relative_to(folder / labels[label]).as_posix(), label, digest, path.read_bytes)
+            Sample(
+                path.relative_to(folder / labels[label]).as_posix(), label, digest, path.read_bytes
+            )
             for (path, label), digest in zip(paths, digests, strict=True)
         ]
 
@@ -208,66 +126,3 @@ def _hold_out(subsets: dict[str, list[Sample]]) -> None:
         for position, subset in enumerate(missing):
             subsets[subset] += samples[position * share : (position + 1) * share]
         subsets["train"] += samples[len(missing) * share :]
-
-
-def _require_all_classes(
-    path: Path, subset: str, labels: tuple[str, ...], samples: Sequence[Sample]
-) -> None:
-    counts = Counter(sample.label for sample in samples)
-    for label, name in enumerate(labels):
-        if not counts[label]:
-            raise CommandError(
-                f"{path}: no photo of class {name!r} for {subset}. Each class needs one at least "
-                "in train, validation and test (3 if they are to be split here)."
-            )
-
-
-def _open_arrays(path: Path) -> Dataset:
-    """The arrays x_train, y_train, x_test, y_test; the last 1/12 of train is validation."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            x_train, y_train = arrays["x_train"], arrays["y_train"]
-            x_test, y_test = arrays["x_test"], arrays["y_test"]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise CommandError(
-            f"{path}: not an .npz file with x_train, y_train, x_test and y_test ({error})."
-        ) from error
-    for name, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
-        if x.dtype != np.uint8 or x.ndim not in (3, 4) or len(x) != len(y) or y.ndim != 1:
-            raise CommandError(
-                f"{path}: x_{name} {x.dtype}{x.shape}, y_{name} {y.shape}; expected uint8 pictures "
-                "(count, height, width) and one label each."
-            )
-    labels = tuple(str(value) for value in np.unique(y_train))
-    # 5,000 of MNIST's 60,000; they are in no particular order.
-    cut = len(x_train) - max(1, len(x_train) // 12)
-    train, validation = (
-        _pictures("train", x_train, y_train, labels, range(cut)),
-        _pictures("train", x_train, y_train, labels, range(cut, len(x_train))),
-    )
-    test = _pictures("test", x_test, y_test, labels, range(len(x_test)))
-    for subset, samples in (("train", train), ("validation", validation), ("test", test)):
-        _require_all_classes(path, subset, labels, samples)
-    return Dataset(labels, train, validation, test, sha256(path))
-
-
-def _pictures(
-    part: str, x: np.ndarray, y: np.ndarray, labels: tuple[str, ...], indices: Iterable[int]
-) -> list[Sample]:
-    numbers = {label: number for number, label in enumerate(labels)}
-    return [
-        Sample(
-            f"{part}/{index}",
-            numbers[str(y[index])],
-            hashlib.sha256(x[index].tobytes()).hexdigest(),
-            partial(_png, x[index]),
-        )
-        for index in indices
-    ]
-
-
-def _png(picture: np.ndarray) -> bytes:
-    """A picture as the bytes of a PNG file, which loses nothing."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture.squeeze()).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()

@@ -50,7 +50,7 @@ def download(address: str, path: Path, size: int, sha256: str, pause: float = 2.
             if isinstance(error, OSError) or attempt == _ATTEMPTS:
                 raise CommandError(
                     f"{address}: {error or type(error).__name__}. What arrived is kept in {part}; "
-                    "run the command again to go on, or fetch the file yourself and give it as SOURCE."
+                    "run the command again to go on, or fetch the file yourself and give its path."
                 ) from error
             time.sleep(pause)
     try:

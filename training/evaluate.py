@@ -18,7 +18,8 @@ from app.card import Metric
 from app.classifier import Classifier
 from app.images import PhotoError
 from training.command import CommandError, Parser, progress, run
-from training.dataset import Sample, open_subset
+from training.dataset import open_subset
+from training.samples import Sample
 
 PROG = "python -m training.evaluate"
 
@@ -112,8 +113,8 @@ def report(evaluation: Evaluation) -> str:
     accuracy = evaluation.accuracy
     width = max(len(label) for label in evaluation.labels)
     lines = [
-        f"accuracy  {accuracy.value:.2%}  (95 % interval {accuracy.low:.2%} to {accuracy.high:.2%}, "
-        f"{evaluation.samples} photos)",
+        f"accuracy  {accuracy.value:.2%}  (95 % interval {accuracy.low:.2%} to "
+        f"{accuracy.high:.2%}, {evaluation.samples} photos)",
         f"log loss  {evaluation.log_loss:.4f}",
         "true label: photos by answer (" + ", ".join(evaluation.labels) + ")",
     ]

@@ -25,7 +25,10 @@ def export_litert(source: Path, destination: Path) -> None:
         "PYTHONPATH": str(Path(__file__).parents[1]),
     }
     command = [sys.executable, "-m", "training.export", str(source), str(destination)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    # Our own interpreter, our own module and two paths, without a shell.
+    done = subprocess.run(  # noqa: S603
+        command, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode or not destination.is_file():
         last = (done.stderr.strip() or "no output").splitlines()[-1]
         raise CommandError(f"{source}: the conversion to LiteRT failed: {last}")

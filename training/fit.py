@@ -1,9 +1,9 @@
 """Train one recipe and publish it.
 
-    python -m training.fit                                        the lecture's cats and dogs
-    python -m training.fit --recipe digits --data mnist.npz       the lecture's digits
-    python -m training.fit --data photos --name fruit             your own FOLDER/CLASS/PHOTO
-    python -m training.fit --resume                               after an interruption
+python -m training.fit                                        the lecture's cats and dogs
+python -m training.fit --recipe digits --data mnist.npz       the lecture's digits
+python -m training.fit --data photos --name fruit             your own FOLDER/CLASS/PHOTO
+python -m training.fit --resume                               after an interruption
 """
 
 import os
@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.card import MODEL_NAME
-from training.command import CommandError, Parser, run
-from training.dataset import Dataset, decode_samples, open_dataset
+from training.command import CommandError, Parser, natural, positive, run
+from training.dataset import open_dataset
 from training.evaluate import report
 from training.recipes import LECTURE, RECIPES, Recipe
+from training.samples import Dataset, decode_samples
 
 if TYPE_CHECKING:
     from training.checkpoint import State
@@ -53,8 +54,8 @@ def _parser() -> Parser:
     parser.add_argument("--recipe", choices=sorted(RECIPES), default=LECTURE.name)
     parser.add_argument("--data", type=Path, help="class folders, or an .npz file of digits")
     parser.add_argument("--name", help="the model's name (needed for classes of your own)")
-    parser.add_argument("--epochs", type=_positive, help="instead of the recipe's number")
-    parser.add_argument("--seed", type=_natural, help="instead of the recipe's seed")
+    parser.add_argument("--epochs", type=positive, help="instead of the recipe's number")
+    parser.add_argument("--seed", type=natural, help="instead of the recipe's seed")
     parser.add_argument("--models", type=Path, default=Path("models"), help="where to publish")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where to keep checkpoints")
     begin = parser.add_mutually_exclusive_group()
@@ -62,25 +63,6 @@ def _parser() -> Parser:
     begin.add_argument("--restart", action="store_true", help="discard the interrupted run")
     begin.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = _natural(text)
-    if number == 0:
-        raise ValueError
-    return number
-
-
-def _natural(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 2**31:
-        raise ValueError
-    return number
-
-
-# argparse says "invalid <name> value"; these are the words for the two functions above.
-_positive.__name__ = "whole number from 1"
-_natural.__name__ = "whole number"
 
 
 def _plan(arguments: Namespace) -> Plan:

@@ -4,8 +4,8 @@ from collections import Counter
 from math import ceil, prod
 from pathlib import Path
 
-from training.dataset import SUBSETS, Dataset
 from training.recipes import Recipe
+from training.samples import SUBSETS, Dataset
 from training.trainer import build, input_of
 
 _FLOAT = 4  # bytes

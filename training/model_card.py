@@ -53,7 +53,9 @@ def _confusion(card: Card) -> str:
 
 def _making(card: Card) -> str:
     def table(values: dict[str, str | int | float | None]) -> str:
-        return "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items())
+        return "\n".join(
+            f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items()
+        )
 
     return (
         f"## Training\n\n![Loss and accuracy by epoch]({CURVES})\n\n"

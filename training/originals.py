@@ -121,11 +121,10 @@ def _add_zip(found: Originals, path: Path, stack: ExitStack, shown: str = "") ->
             found.add(entry.filename, partial(archive.read, entry))
 
 
-def _unpack(
-    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, stack: ExitStack, shown: str
-) -> Path:
+def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, stack: ExitStack, shown: str) -> Path:
     """Copy an inner zip to a temporary file: reading inside a compressed one is quadratic."""
-    copy = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".zip"))
+    # The stack outlives this function, as the archive inside has to.
+    copy = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".zip"))  # noqa: SIM115
     try:
         with archive.open(entry) as inner:
             while chunk := inner.read(1 << 20):

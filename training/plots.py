@@ -12,7 +12,9 @@ def training_curves(history: Sequence[dict[str, float]], best_epoch: int, path: 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         axes.plot(epochs, [row[name] for row in history], "o--", markersize=3, label="training")
-        axes.plot(epochs, [row[f"val_{name}"] for row in history], "o-", markersize=3, label="validation")
+        axes.plot(
+            epochs, [row[f"val_{name}"] for row in history], "o-", markersize=3, label="validation"
+        )
         axes.axvline(best_epoch, color="grey", linewidth=1, linestyle=":", label="kept epoch")
         axes.set_xlabel("epoch")
         axes.set_title(name)

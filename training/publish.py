@@ -12,13 +12,25 @@ from typing import Any
 import keras
 import numpy as np
 
-from app.card import CARD, KERAS, LITERT, Card, Golden, Input, Layer, Metric
-from app.card import golden_pixels, load_card, sha256, versions
+from app.card import (
+    CARD,
+    KERAS,
+    LITERT,
+    Card,
+    Golden,
+    Input,
+    Layer,
+    Metric,
+    golden_pixels,
+    load_card,
+    sha256,
+    versions,
+)
 from app.classifier import Classifier
 from training import model_card, plots
-from training.dataset import Sample
 from training.evaluate import Evaluation, evaluate
 from training.export import export_litert
+from training.samples import Sample
 from training.staging import staged, write_text
 
 _GOLDEN_SEEDS = (0, 1, 2, 3)

@@ -1,7 +1,7 @@
 """The numbered originals -> train/ validation/ test/, as the lecture's `make_subset` does.
 
-    python -m training.split dogs-vs-cats.zip        Kaggle's archive, or its folder
-    python -m training.split --download              Microsoft's archive
+python -m training.split dogs-vs-cats.zip        Kaggle's archive, or its folder
+python -m training.split --download              Microsoft's archive
 """
 
 import hashlib
@@ -9,30 +9,21 @@ import json
 import zipfile
 import zlib
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app import images
-from training.command import CommandError, Parser, progress, run
-from training.dataset import SUBSETS, fingerprint_of
+from training.command import CommandError, Parser, positive, progress, run
 from training.download import ADDRESS, SHA256, SIZE, download
 from training.originals import CLASSES, Originals, open_originals
+from training.ranges import LECTURE, Ranges, in_words, parse_range, require_disjoint
+from training.samples import SUBSETS, fingerprint_of
 from training.staging import staged, write_text
 
 PROG = "python -m training.split"
 DESTINATION = Path("data/cats_vs_dogs_small")
 MANIFEST = "manifest.json"
-
-Ranges = Mapping[str, Sequence[range]]
-
-# The lecture's: 1,000 of each class to train on, 500 to validate, 1,000 to test.
-LECTURE: Ranges = {
-    "train": [range(0, 1000)],
-    "validation": [range(1000, 1500)],
-    "test": [range(1500, 2500)],
-}
 
 
 @dataclass
@@ -96,9 +87,8 @@ def split(source: Path, destination: Path, ranges: Ranges, *, force: bool = Fals
         CommandError: the ranges overlap, the source is unusable, a subset would have no photo
             of a class, or `destination` exists.
     """
-    _require_disjoint(ranges)
-    if destination.exists() and not force:
-        raise CommandError(f"{destination} exists already and is left alone; --force replaces it.")
+    require_disjoint(ranges)
+    _require_free(destination, force)
     report = Report()
     with open_originals(source) as originals, staged(destination, replace=force) as folder:
         for subset, parts in ranges.items():
@@ -114,18 +104,20 @@ def split(source: Path, destination: Path, ranges: Ranges, *, force: bool = Fals
             for name in CLASSES:
                 if not report.count(f"{subset}/{name}"):
                     raise CommandError(
-                        f"{source}: no usable {name} for {subset} ({_words(parts)}); "
+                        f"{source}: no usable {name} for {subset} ({in_words(parts)}); "
                         f"{len(report.missing)} missing, {len(report.unreadable)} unreadable so "
                         "far. Nothing was written."
                     )
-        write_text(folder / MANIFEST, json.dumps(_manifest(source, ranges, report), indent=1) + "\n")
+        write_text(
+            folder / MANIFEST, json.dumps(_manifest(source, ranges, report), indent=1) + "\n"
+        )
     return report
 
 
 def _manifest(source: Path, ranges: Ranges, report: Report) -> dict[str, Any]:
     return {
         "source": source.name,
-        "ranges": {subset: _words(parts) for subset, parts in ranges.items()},
+        "ranges": {subset: in_words(parts) for subset, parts in ranges.items()},
         "fingerprint": fingerprint_of(report.files.items()),
         "missing": report.missing,
         "unreadable": report.unreadable,
@@ -133,21 +125,9 @@ def _manifest(source: Path, ranges: Ranges, report: Report) -> dict[str, Any]:
     }
 
 
-def _words(parts: Sequence[range]) -> str:
-    return ", ".join(f"{part.start}:{part.stop}" for part in parts)
-
-
-def _require_disjoint(ranges: Ranges) -> None:
-    seen: list[tuple[str, range]] = []
-    for subset, parts in ranges.items():
-        for part in parts:
-            for other_subset, other in seen:
-                if part.start < other.stop and other.start < part.stop:
-                    raise CommandError(
-                        f"the ranges {other_subset} {_words([other])} and {subset} {_words([part])} "
-                        "overlap: a photo would be in two places. Give disjoint ranges."
-                    )
-            seen.append((subset, part))
+def _require_free(destination: Path, force: bool) -> None:
+    if destination.exists() and not force:
+        raise CommandError(f"{destination} exists and is left alone; --force replaces it.")
 
 
 def main() -> None:
@@ -156,9 +136,8 @@ def main() -> None:
     if (arguments.source is None) != arguments.download:
         raise CommandError("give either SOURCE, a folder or zip of numbered photos, or --download.")
     ranges = {subset: getattr(arguments, subset) or LECTURE[subset] for subset in SUBSETS}
-    _require_disjoint(ranges)
-    if arguments.output.exists() and not arguments.force:
-        raise CommandError(f"{arguments.output} exists already and is left alone; --force replaces it.")
+    require_disjoint(ranges)
+    _require_free(arguments.output, arguments.force)
     source = arguments.source or _downloaded(arguments)
     report = split(source, arguments.output, ranges, force=arguments.force)
     _print(report, arguments.output)
@@ -175,10 +154,10 @@ def _parser() -> Parser:
     for subset in SUBSETS:
         parser.add_argument(
             f"--{subset}",
-            type=_range,
+            type=parse_range,
             action="append",
             metavar="START:END",
-            help=f"numbers of each class, END not included (default {_words(LECTURE[subset])}); "
+            help=f"numbers of each class, END not included (default {in_words(LECTURE[subset])}); "
             "may be given several times",
         )
     parser.add_argument("--output", type=Path, default=DESTINATION, help="default %(default)s")
@@ -186,19 +165,11 @@ def _parser() -> Parser:
     parser.add_argument("--download", action="store_true", help="fetch Microsoft's archive first")
     parser.add_argument("--archive", type=Path, default=Path("data/kagglecatsanddogs_5340.zip"))
     parser.add_argument("--url", default=ADDRESS, help="where it is; the address has moved before")
-    parser.add_argument("--size", type=int, default=SIZE, help="its bytes (default %(default)s)")
+    parser.add_argument(
+        "--size", type=positive, default=SIZE, help="its bytes (default %(default)s)"
+    )
     parser.add_argument("--sha256", default=SHA256, help="its checksum")
     return parser
-
-
-def _range(text: str) -> range:
-    start, _, end = text.partition(":")
-    if not (start.isdecimal() and end.isdecimal() and int(start) < int(end)):
-        raise ValueError
-    return range(int(start), int(end))
-
-
-_range.__name__ = "range (START:END, whole numbers, START below END)"
 
 
 def _print(report: Report, destination: Path) -> None:

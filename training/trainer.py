@@ -11,8 +11,8 @@ from training import networks
 from training.batches import Batches, targets_for
 from training.checkpoint import BEST, LATEST, RunFolder, State
 from training.command import progress
-from training.dataset import Decoded
 from training.recipes import Recipe
+from training.samples import Decoded
 
 
 def input_of(recipe: Recipe, classes: int) -> Input:

@@ -1,0 +1,54 @@
+# Everything here sets itself up: Python 3.11 or newer and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help serve train test check format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(VENV)/serve.done ## serve the shipped model on http://127.0.0.1:8000
+	$(BIN)/python -m app $(ARGS)
+
+train: $(VENV)/train.done ## train and publish the next version; ARGS="--help" lists options
+	$(BIN)/python -m training.fit $(ARGS)
+
+test: $(VENV)/dev.done ## run the tests, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/dev.done ## lint, types, lock files, and the commands of the README
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m readme
+
+format: $(VENV)/dev.done ## format the code
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+lock: $(BIN)/python ## resolve requirements/*.txt anew from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile $(UV) --extra dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt pyproject.toml -o requirements/serve.txt
+	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt --extra train pyproject.toml -o requirements/train.txt
+	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt --extra gpu pyproject.toml -o requirements/gpu.txt
+
+# Hashes for every platform and Python version that the project supports; no index addresses.
+UV := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --no-header $(LOCKFLAGS)
+
+clean: ## remove what make made
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+# One environment grows: each list is pinned to the versions of the largest.
+$(VENV)/%.done: requirements/%.txt | $(BIN)/python
+	@echo "installing requirements/$*.txt into $(VENV) ..."
+	$(PIP) -r requirements/$*.txt
+	@touch $@

@@ -1,0 +1,36 @@
+"""`python -m app`: load the model, then serve it; `--help` lists the settings."""
+
+import logging
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+from pydantic_settings import CliApp, SettingsError
+
+from app.card import ModelError
+from app.main import create_app, load_classifier
+from app.settings import Settings
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; a wrong setting or model is one line and exit 2."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
+    try:
+        settings = CliApp.run(Settings, cli_args=sys.argv[1:])
+        app = create_app(settings, load_classifier(settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "APP_" + "_".join(str(part) for part in first["loc"]).upper()
+        sys.exit(_fail(f"{name}={first['input']!r}: {first['msg']}"))
+    except (SettingsError, ModelError) as error:
+        sys.exit(_fail(str(error)))
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="info")
+
+
+def _fail(message: str) -> int:
+    print(f"python -m app: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Every error that a client can get, as RFC 9457 problem details.
+
+Problem            an answer in the making: status, title, detail, extra members
+PhotoError         app.images could not use the photo     -> 413, 415 or 422
+HTTPException      no such path, wrong method             -> 404, 405
+anything else      a defect of ours                       -> 500, logged, nothing told
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+from asgi_correlation_id import correlation_id
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from app import images
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """Raise it to answer with it. `kind` is a stable name for programs, e.g. "broken-photo"."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str,
+        headers: dict[str, str] | None = None,
+        **members: int | str | None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.title = title
+        self.detail = detail
+        self.headers = headers or {}
+        self.members = {name: value for name, value in members.items() if value is not None}
+
+
+class ProblemDetails(BaseModel):
+    """The body of every error (RFC 9457), as the API reference shows it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+
+
+# What a photo can be refused for: exception -> status, kind, title.
+_PHOTO_PROBLEMS: dict[type[images.PhotoError], tuple[int, str, str]] = {
+    images.EmptyPhoto: (422, "empty-photo", "The photo is empty"),
+    images.UnsupportedFormat: (415, "unsupported-format", "Not a photo in an accepted format"),
+    images.BrokenPhoto: (422, "broken-photo", "The photo is broken"),
+    images.UnsupportedPixels: (422, "unsupported-pixels", "The photo's pixel type is not usable"),
+    images.TooManyPixels: (413, "too-many-pixels", "The photo has too many pixels"),
+}
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem; exceptions map to responses here and nowhere else."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(images.PhotoError, _on_photo_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_defect)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` argument of a route that can fail with these statuses."""
+    schema = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def _on_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    body: dict[str, Any] = {
+        "type": f"urn:problem:{error.kind}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": request.url.path,
+        "request_id": correlation_id.get() or "",
+        **error.members,
+    }
+    return JSONResponse(body, error.status, error.headers, MEDIA_TYPE)
+
+
+def _on_photo_error(request: Request, error: Exception) -> JSONResponse:
+    status, kind, title = _PHOTO_PROBLEMS[type(error)]  # type: ignore[index]
+    members: dict[str, Any] = {}
+    if isinstance(error, images.TooManyPixels):
+        members = {"limit": error.limit, "actual": error.actual}
+    return _on_problem(request, Problem(status, kind, title, str(error), **members))
+
+
+def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = {
+        404: f"There is nothing at {request.url.path}. The paths are listed at /docs.",
+        405: f"{request.method} is not for {request.url.path}.",
+    }.get(error.status_code, str(error.detail))
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        detail += f" Use {headers['Allow']}."
+    kind = phrase.lower().replace(" ", "-")
+    return _on_problem(request, Problem(error.status_code, kind, phrase, detail, headers))
+
+
+def _on_defect(request: Request, _: Exception) -> JSONResponse:
+    # Starlette logs the traceback after this answer; the client gets the id to ask about.
+    detail = "The service failed; this is its fault, not the request's. Quote the request_id."
+    problem = Problem(500, "internal-error", "Internal error", detail)
+    return _on_problem(request, problem)

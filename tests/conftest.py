@@ -1,0 +1,124 @@
+"""Models and servers that the tests share: real, tiny, made once a session."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+
+from app.main import create_app
+from app.settings import Settings
+from tests import pictures
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have APP_... set."""
+    for name in os.environ:
+        if name.startswith("APP_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def photos_data() -> Path:
+    """The folder with the real photos and digits."""
+    folder = os.environ.get("CATS_VS_DOGS_DATA")
+    if not folder:
+        pytest.skip("CATS_VS_DOGS_DATA does not point at the real photos")
+    return Path(folder)
+
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """Runs `python -m MODULE ...` in the checkout, as a user does."""
+
+    def run(*words: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", *map(str, words)],
+            cwd=ROOT,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+def striped(label: int, seed: int, side: int = 28) -> np.ndarray:
+    """A grey picture that a small network tells apart by `label`: stripes of that direction."""
+    random = np.random.default_rng((label, seed))
+    rows, columns = np.indices((side, side))
+    waves = [rows, columns, rows + columns][label % 3] + random.integers(0, 8)
+    picture = 127 + 90 * np.sin(waves * 0.8) + random.normal(0, 20, (side, side))
+    return np.asarray(picture.clip(0, 255), np.uint8)
+
+
+def write_classes(folder: Path, count: int, labels: tuple[str, ...], side: int = 28) -> Path:
+    """FOLDER/CLASS/N.png with `count` striped pictures a class."""
+    for label, name in enumerate(labels):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            data = pictures.encode(pictures.grey(striped(label, number, side)))
+            (folder / name / f"{number}.png").write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of striped pictures, 40 each."""
+    labels = ("down", "level", "slope")
+    return write_classes(tmp_path_factory.mktemp("data") / "stripes", 40, labels)
+
+
+@pytest.fixture(scope="session")
+def stripes_model(
+    tmp_path_factory: pytest.TempPathFactory, stripes: Path, command: Command
+) -> Path:
+    """The version folder of a three-class model that `training.fit` trained and published."""
+    base = tmp_path_factory.mktemp("published")
+    done = command(
+        "training.fit", "--recipe", "digits", "--data", stripes, "--name", "stripes",
+        "--epochs", 6, "--models", base / "models", "--runs", base / "runs",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return base / "models" / "stripes" / "1"
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[httpx.Client]:
+    """The service on a free loopback port, under uvicorn, and a client for it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(settings), log_config=None, lifespan="on")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        with httpx.Client(base_url=address, timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)
+        listener.close()
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[httpx.Client]:
+    """The service with the shipped model, as `make serve` starts it."""
+    with serving(Settings()) as client:
+        yield client

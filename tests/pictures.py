@@ -1,0 +1,55 @@
+"""Pictures that the tests make themselves, and their files in many formats."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+
+def gradient(width: int = 64, height: int = 48) -> Image.Image:
+    """An RGB picture with four clearly different corners."""
+    rows, columns = np.indices((height, width))
+    red = 255 * columns // (width - 1)
+    green = 255 * rows // (height - 1)
+    return Image.fromarray(np.stack([red, green, 128 + 0 * red], axis=-1).astype(np.uint8))
+
+
+def noise(seed: int, width: int = 64, height: int = 64) -> Image.Image:
+    """Coloured noise, another for each seed."""
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(values)
+
+
+def encode(image: Image.Image, name: str = "PNG", **options: Any) -> bytes:
+    """The bytes of the picture's file."""
+    buffer = io.BytesIO()
+    image.save(buffer, name, **options)
+    return buffer.getvalue()
+
+
+def with_orientation(image: Image.Image, orientation: int, name: str = "JPEG") -> bytes:
+    """A file whose EXIF block says how to turn the picture."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encode(image, name, exif=exif, quality=95)
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A small PNG file whose header claims a huge size: a decompression bomb's first bytes."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        checksum = zlib.crc32(kind + body)
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(bytes(1000))
+    signature = b"\x89PNG\r\n\x1a\n"
+    return signature + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def grey(values: np.ndarray) -> Image.Image:
+    """uint8 (height, width) as a grey picture."""
+    return Image.fromarray(values)

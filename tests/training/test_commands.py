@@ -1,0 +1,87 @@
+"""Every kind of bad command line that we could think of: one line, exit 2, nothing written."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Command, write_classes
+
+# name -> (words, what the line must say); {d} is a folder with a small data set and bad files.
+BAD_COMMANDS: dict[str, tuple[str, str]] = {
+    "split without a source": ("training.split", "give either SOURCE"),
+    "split with both": ("training.split {d}/photos --download", "give either SOURCE"),
+    "split of nothing": ("training.split {d}/none", "no such folder or zip file"),
+    "split of a text file": ("training.split {d}/notes.txt", "not a readable zip file"),
+    "split of a folder without photos": ("training.split {d}/photos", "no numbered photo in it"),
+    "split with a wrong range": ("training.split {d}/photos --train 10", "invalid range"),
+    "split with a reversed range": ("training.split {d}/photos --test 9:3", "invalid range"),
+    "split with overlapping ranges": ("training.split {d}/photos --test 5:3000", "overlap"),
+    "split over an existing folder": (
+        "training.split {d}/photos --output {d}/photos",
+        "exists and is left alone",
+    ),
+    "split with an unknown option": ("training.split --colour red", "unrecognized arguments"),
+    "download from nowhere": (
+        "training.split --download --url http://127.0.0.1:9/x --archive {d}/x.zip --output {d}/o",
+        "run the command again to go on",
+    ),
+    "download with a wrong size": (
+        "training.split --download --size many",
+        "invalid whole number from 1 value: 'many'",
+    ),
+    "fit with an unknown recipe": ("training.fit --recipe vgg", "invalid choice: 'vgg'"),
+    "fit without data": ("training.fit --data {d}/none", "no such folder or .npz file"),
+    "fit on one class": ("training.fit --data {d}/one --name x", "1 class folders found"),
+    "fit without a name": ("training.fit --data {d}/photos", "give the new model a name"),
+    "fit with a bad name": ("training.fit --data {d}/photos --name ../up", "--name '../up'"),
+    "fit for no epochs": ("training.fit --epochs 0", "invalid whole number from 1 value: '0'"),
+    "fit with a negative seed": ("training.fit --seed -1", "invalid whole number value: '-1'"),
+    "fit that resumes nothing": (
+        "training.fit --data {d}/photos --name x --runs {d}/runs --resume",
+        "no run to resume",
+    ),
+    "fit resume and restart": ("training.fit --resume --restart", "not allowed with"),
+    "fit on a broken npz": ("training.fit --recipe digits --data {d}/m.npz", "not an .npz file"),
+    "fit on unreadable photos": (
+        "training.fit --data {d}/unreadable --name x --runs {d}/runs2",
+        "could be decoded",
+    ),
+    "evaluate without a model": ("training.evaluate {d}/none {d}/photos", "no version of a model"),
+    "evaluate without photos": ("training.evaluate models/digits {d}/none", "no such folder"),
+    "evaluate with other classes": ("training.evaluate models/digits {d}/photos", "expected 0, 1"),
+    "evaluate without arguments": ("training.evaluate", "required: model, photos"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bad")
+    write_classes(folder / "photos", 5, ("x", "y"))
+    write_classes(folder / "one", 5, ("x",))
+    write_classes(folder / "unreadable", 5, ("x", "y"))
+    for number, path in enumerate((folder / "unreadable").rglob("*.png")):
+        path.write_text(f"no photo {number}")
+    (folder / "notes.txt").write_text("hello")
+    (folder / "m.npz").write_text("hello")
+    return folder
+
+
+@pytest.mark.parametrize("name", BAD_COMMANDS)
+def test_a_bad_command_is_one_line_and_exit_2(command: Command, folder: Path, name: str) -> None:
+    words, expected = BAD_COMMANDS[name]
+    models = sorted((ROOT / "models").rglob("*"))
+    done = command(*words.format(d=folder).split())
+    errors = [line for line in done.stderr.splitlines() if ": error: " in line]
+    assert done.returncode == 2, done.stderr
+    assert len(errors) == 1
+    assert expected in errors[0]
+    assert "Traceback" not in done.stderr
+    assert sorted((ROOT / "models").rglob("*")) == models
+
+
+@pytest.mark.parametrize("module", ["split", "fit", "evaluate"])
+def test_help_is_quick_and_complete(command: Command, module: str) -> None:
+    done = command(f"training.{module}", "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: python -m training.{module}")
+    assert done.stderr == ""

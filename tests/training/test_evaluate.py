@@ -1,0 +1,102 @@
+"""The figures of a test, against values worked out by hand and by other means."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.card import load_card
+from app.classifier import Classifier, Prediction
+from tests import pictures
+from tests.conftest import Command, striped
+from training.command import CommandError
+from training.evaluate import evaluate, report, wilson
+from training.samples import Sample
+
+
+@pytest.mark.parametrize(
+    ("right", "total", "low", "high"),
+    [
+        # Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_wilson_interval(right: int, total: int, low: float, high: float) -> None:
+    assert wilson(right, total) == pytest.approx((low, high), abs=5e-5)
+
+
+class Scripted(Classifier):
+    """Answers what the bytes say: b"0.9" is a probability of 0.9 for the first label."""
+
+    def predict(self, data: bytes) -> Prediction:
+        if not data.startswith(b"0") and not data.startswith(b"1"):
+            return super().predict(data)
+        first = float(data)
+        values = [first, 1 - first, 0.0]
+        probabilities = dict(zip(self.card.labels, values, strict=True))
+        return Prediction("", 0.0, probabilities)
+
+
+def samples(*answers: tuple[int, str]) -> list[Sample]:
+    return [
+        Sample(f"{number}", label, "", answer.encode)
+        for number, (label, answer) in enumerate(answers)
+    ]
+
+
+@pytest.fixture
+def scripted(stripes_model: Path) -> Scripted:
+    real = Classifier.load(stripes_model)
+    return Scripted(real.card, real.engine)
+
+
+def test_accuracy_confusion_and_log_loss(scripted: Scripted) -> None:
+    result = evaluate(scripted, samples((0, "0.9"), (0, "0.2"), (1, "0.4"), (1, "0.25")))
+    assert result.confusion.tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
+    assert result.accuracy.value == 0.75
+    assert result.accuracy.samples == 4
+    expected = -sum(map(math.log, (0.9, 0.2, 0.6, 0.75))) / 4
+    assert result.log_loss == pytest.approx(expected)
+
+
+def test_a_certain_mistake_costs_much_but_not_everything(scripted: Scripted) -> None:
+    assert evaluate(scripted, samples((1, "1.0"))).log_loss == pytest.approx(24 * math.log(2))
+
+
+def test_unreadable_photos_are_counted_apart(scripted: Scripted) -> None:
+    result = evaluate(scripted, samples((0, "0.9"), (0, "no photo")))
+    assert result.samples == 1
+    assert list(result.unreadable) == ["1"]
+    assert "left out 1: The file is not a photo" in report(result)
+    with pytest.raises(CommandError, match="none of the 1 test photos"):
+        evaluate(scripted, samples((0, "no photo")))
+
+
+def test_the_command_gets_the_cards_figure(
+    stripes_model: Path, tmp_path: Path, command: Command
+) -> None:
+    labels = load_card(stripes_model).labels
+    for label, name in enumerate(labels):
+        (tmp_path / name).mkdir()
+        for number in range(20):
+            data = pictures.encode(pictures.grey(striped(label, 900 + number)))
+            (tmp_path / name / f"{number}.png").write_bytes(data)
+    done = command("training.evaluate", stripes_model, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "60 photos" in done.stdout
+    classifier = Classifier.load(stripes_model)
+    right = sum(
+        classifier.predict(path.read_bytes()).label == path.parent.name
+        for path in tmp_path.rglob("*.png")
+    )
+    assert f"accuracy  {right / 60:.2%}" in done.stdout
+
+
+def test_the_report_is_readable(scripted: Scripted) -> None:
+    text = report(evaluate(scripted, samples(*[(0, "0.9")] * 3 + [(1, "0.4")])))
+    assert text.splitlines()[0].startswith("accuracy  100.00%  (95 % interval 51.01% to 100.00%, 4")
+    assert np.char.count(text, "down") >= 1

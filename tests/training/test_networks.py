@@ -1,0 +1,75 @@
+"""The lecture's networks, layer for layer."""
+
+import keras
+import numpy as np
+import pytest
+
+from training import networks
+
+
+def table(network: keras.Model) -> list[tuple[str, tuple[int, ...], int]]:
+    return [
+        (type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params())
+        for layer in network.layers
+    ]
+
+
+def test_cats_vs_dogs_is_the_lectures() -> None:
+    network = networks.cats_vs_dogs()
+    assert table(network) == [
+        ("InputLayer", (180, 180, 3), 0),
+        ("Rescaling", (180, 180, 3), 0),
+        ("Conv2D", (178, 178, 32), 896),
+        ("MaxPooling2D", (89, 89, 32), 0),
+        ("Conv2D", (87, 87, 64), 18_496),
+        ("MaxPooling2D", (43, 43, 64), 0),
+        ("Conv2D", (41, 41, 128), 73_856),
+        ("MaxPooling2D", (20, 20, 128), 0),
+        ("Conv2D", (18, 18, 256), 295_168),
+        ("MaxPooling2D", (9, 9, 256), 0),
+        ("Conv2D", (7, 7, 256), 590_080),
+        ("Flatten", (12_544,), 0),
+        ("Dense", (1,), 12_545),
+    ]
+    assert network.count_params() == 991_041
+    assert network.layers[-1].activation is keras.activations.sigmoid
+    assert all(
+        layer.activation is keras.activations.relu
+        for layer in network.layers
+        if isinstance(layer, keras.layers.Conv2D)
+    )
+
+
+def test_digits_is_the_lectures() -> None:
+    network = networks.digits()
+    assert table(network) == [
+        ("InputLayer", (28, 28, 1), 0),
+        ("Rescaling", (28, 28, 1), 0),
+        ("Conv2D", (26, 26, 32), 320),
+        ("MaxPooling2D", (13, 13, 32), 0),
+        ("Conv2D", (11, 11, 64), 18_496),
+        ("MaxPooling2D", (5, 5, 64), 0),
+        ("Conv2D", (3, 3, 128), 73_856),
+        ("Flatten", (1_152,), 0),
+        ("Dense", (10,), 11_530),
+    ]
+    assert network.count_params() == 104_202
+    assert network.layers[-1].activation is keras.activations.softmax
+
+
+@pytest.mark.parametrize("build", [networks.cats_vs_dogs, networks.digits])
+@pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (3, 3), (10, 10)])
+def test_two_classes_end_in_a_sigmoid_more_in_a_softmax(
+    build: type[keras.Model], classes: int, outputs: int
+) -> None:
+    network = build(classes)
+    kind = "sigmoid" if outputs == 1 else "softmax"
+    assert network.output_shape == (None, outputs)
+    assert network.layers[-1].activation.__name__ == kind
+
+
+def test_the_network_itself_divides_by_255() -> None:
+    network = networks.digits()
+    scaled = keras.Model(network.input, network.get_layer("rescaling").output)
+    pixels = np.full((1, 28, 28, 1), 255, np.uint8)
+    assert np.allclose(keras.ops.convert_to_numpy(scaled(pixels)), 1.0)
