@@ -61,15 +61,15 @@ class LiteRTEngine:
     def __init__(self, path: Path, card: Card, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        content = path.read_bytes()
         self._outputs = card.outputs
         self._pool: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
+            content = path.read_bytes()
             for _ in range(threads):
                 interpreter = Interpreter(model_content=content, num_threads=1)
                 interpreter.allocate_tensors()
                 self._pool.put(interpreter)
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, OSError) as error:
             raise ModelError(f"{path}: LiteRT cannot load it ({_line(error)}).") from error
         self._input = interpreter.get_input_details()[0]["index"]
         self._output = interpreter.get_output_details()[0]["index"]

@@ -2,6 +2,7 @@
 
 Problem            an answer in the making: status, title, detail, extra members
 PhotoError         app.images could not use the photo     -> 413, 415 or 422
+ClientDisconnect   gone in the middle of the upload       -> 400, which nobody reads
 HTTPException      no such path, wrong method             -> 404, 405
 anything else      a defect of ours                       -> 500, logged, nothing told
 """
@@ -14,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app import images
 
@@ -68,13 +70,14 @@ def install(app: FastAPI) -> None:
     """Make every error of `app` a problem; exceptions map to responses here and nowhere else."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(images.PhotoError, _on_photo_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(Exception, _on_defect)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` argument of a route that can fail with these statuses."""
-    schema = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
+    schema = ProblemDetails.model_json_schema()
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -104,6 +107,12 @@ def _on_photo_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, images.TooManyPixels):
         members = {"limit": error.limit, "actual": error.actual}
     return _on_problem(request, Problem(status, kind, title, str(error), **members))
+
+
+def _on_disconnect(request: Request, _: Exception) -> JSONResponse:
+    detail = "The connection ended before the whole request had arrived."
+    problem = Problem(400, "incomplete-request", "The request is incomplete", detail)
+    return _on_problem(request, problem)
 
 
 def _on_http_exception(request: Request, error: Exception) -> JSONResponse:

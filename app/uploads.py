@@ -1,7 +1,8 @@
 """A request's body -> the bytes of one photo, within the limit, or the problem with it."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 
+from anyio import move_on_after
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -10,6 +11,8 @@ from app.problems import Problem
 
 FIELD = "file"
 _ACCEPTED = f"multipart/form-data with a field '{FIELD}', or the photo itself as image/*"
+
+_PATIENCE = 10.0  # seconds for the rest of an upload that is refused
 
 
 async def read_photo(request: Request, max_bytes: int) -> bytes:
@@ -38,21 +41,39 @@ async def read_photo(request: Request, max_bytes: int) -> bytes:
 
 async def _bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     """The body as it streams in, counted: a length header can be missing, or lie."""
+    stream = request.stream()
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
+        if request.headers.get("expect", "").lower() != "100-continue":
+            await _let_finish(stream, limit)
         raise _too_large(limit, int(declared))
     total = 0
-    async for chunk in request.stream():
+    async for chunk in stream:
         total += len(chunk)
         if total > limit:
+            await _let_finish(stream, limit)
             raise _too_large(limit, None)
         yield chunk
+
+
+async def _let_finish(stream: AsyncIterator[bytes], limit: int) -> None:
+    """Read and drop what the client is still sending, for a bounded time and size.
+
+    A client that is answered in the middle of its upload sees the connection reset, and
+    mostly loses the answer that says why.
+    """
+    dropped = 0
+    with move_on_after(_PATIENCE):
+        async for chunk in stream:
+            dropped += len(chunk)
+            if dropped > 4 * limit:
+                break
 
 
 def _too_large(limit: int, actual: int | None) -> Problem:
     found = f"{actual:,}" if actual else "more than that"
     detail = f"At most {limit:,} bytes are accepted, the request has {found}. Scale the photo down."
-    # What is left of the body is not read, so the connection cannot be used again.
+    # Some of the body may not have been read, so the connection cannot be used again.
     headers = {"Connection": "close"}
     return Problem(
         413,

@@ -80,9 +80,9 @@ def write_classes(folder: Path, count: int, labels: tuple[str, ...], side: int =
 
 @pytest.fixture(scope="session")
 def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes of striped pictures, 40 each."""
+    """Three classes of striped pictures, 150 each."""
     labels = ("down", "level", "slope")
-    return write_classes(tmp_path_factory.mktemp("data") / "stripes", 40, labels)
+    return write_classes(tmp_path_factory.mktemp("data") / "stripes", 150, labels)
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +93,7 @@ def stripes_model(
     base = tmp_path_factory.mktemp("published")
     done = command(
         "training.fit", "--recipe", "digits", "--data", stripes, "--name", "stripes",
-        "--epochs", 6, "--models", base / "models", "--runs", base / "runs",
+        "--epochs", 10, "--models", base / "models", "--runs", base / "runs",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return base / "models" / "stripes" / "1"

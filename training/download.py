@@ -66,7 +66,7 @@ def _fetch(address: str, part: Path, size: int) -> None:
     have = part.stat().st_size if part.exists() else 0
     if have >= size:
         return
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with httpx.stream("GET", address, headers=headers, follow_redirects=True) as response:
         if response.status_code not in (200, 206):
             raise CommandError(
@@ -77,7 +77,7 @@ def _fetch(address: str, part: Path, size: int) -> None:
             have = 0  # a server without ranges sends the whole file again
         bar = progress(None, "download", "B", total=size, initial=have, unit_scale=True)
         with bar, part.open("ab" if have else "wb") as file:
-            for chunk in response.iter_bytes(1 << 16):
+            for chunk in response.iter_raw():
                 file.write(chunk)
                 bar.update(len(chunk))
     if part.stat().st_size < size:

@@ -19,8 +19,12 @@ ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz
 SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 
-def keras_copy(address: str = ADDRESS, digest: str = SHA256) -> Path:
+def keras_copy(address: str = ADDRESS, digest: str = SHA256, cache: Path | None = None) -> Path:
     """The path of `mnist.npz` in Keras's cache (`~/.keras/datasets`), downloaded if needed.
+
+    Args:
+        address, digest: where it comes from, and its SHA-256.
+        cache: instead of Keras's own cache folder.
 
     Raises:
         CommandError: it is not there and cannot be downloaded.
@@ -28,7 +32,9 @@ def keras_copy(address: str = ADDRESS, digest: str = SHA256) -> Path:
     import keras
 
     try:
-        return Path(keras.utils.get_file("mnist.npz", origin=address, file_hash=digest))
+        return Path(
+            keras.utils.get_file("mnist.npz", origin=address, file_hash=digest, cache_dir=cache)
+        )
     except Exception as error:  # get_file raises a bare Exception when the download fails
         raise CommandError(
             f"mnist.npz is not in Keras's cache and cannot be downloaded ({error}). "

@@ -96,7 +96,7 @@ def test_code_hidden_in_a_keras_file_is_refused(stripes_model: Path, tmp_path: P
         TensorFlowEngine(tmp_path / KERAS, load_card(stripes_model))
 
 
-def test_an_engine_loads_what_was_checked_and_nothing_else(
+def test_a_file_that_vanished_after_the_check_is_refused(
     stripes_model: Path, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(stripes_model, tmp_path / "1"))

@@ -3,9 +3,12 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -63,25 +66,44 @@ def test_the_decoder_does_not_import_fastapi() -> None:
     assert done.stdout.strip() == "False", done.stderr
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_it_starts_answers_and_stops(tmp_path: Path, stop: signal.Signals) -> None:
-    log = tmp_path / "log"
+@contextmanager
+def running(log: Path, stop: signal.Signals = signal.SIGTERM) -> Iterator[str]:
+    """`python -m app` with the digits on a free port; its address."""
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "app", "--port", "0"], cwd=ROOT, stdout=output, stderr=output,
             env=os.environ | {"APP_MODEL": "models/digits"},
         )  # fmt: skip
     try:
-        address = _address(log)
-        picture = pictures.encode(pictures.noise(1))
-        assert httpx.post(f"{address}/predict", files={"file": picture}).status_code == 200
-        assert httpx.get(f"{address}/model").json()["name"] == "digits"
+        yield _address(log)
     finally:
         process.send_signal(stop)
         code = process.wait(timeout=20)
     assert code in (0, -stop), log.read_text()
     assert "Traceback" not in log.read_text()
-    assert "serving digits version 1 with litert" in log.read_text()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_it_starts_answers_and_stops(tmp_path: Path, stop: signal.Signals) -> None:
+    with running(tmp_path / "log", stop) as address:
+        picture = pictures.encode(pictures.noise(1))
+        assert httpx.post(f"{address}/predict", files={"file": picture}).status_code == 200
+        assert httpx.get(f"{address}/model").json()["name"] == "digits"
+    assert "serving digits version 1 with litert" in (tmp_path / "log").read_text()
+
+
+def test_a_client_that_goes_away_in_its_upload_is_no_defect(tmp_path: Path) -> None:
+    head = (
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+        b"Content-Length: 5000\r\n\r\n"
+    )
+    with running(tmp_path / "log") as address:
+        url = httpx.URL(address)
+        with socket.create_connection((url.host, url.port or 0)) as connection:
+            connection.sendall(head + bytes(1000))
+        time.sleep(0.5)
+        assert httpx.get(f"{address}/livez").status_code == 200
+    assert "500" not in (tmp_path / "log").read_text()
 
 
 def _address(log: Path) -> str:

@@ -10,9 +10,15 @@ from tests.conftest import ROOT, Command, write_classes
 BAD_COMMANDS: dict[str, tuple[str, str]] = {
     "split without a source": ("training.split", "give either SOURCE"),
     "split with both": ("training.split {d}/photos --download", "give either SOURCE"),
-    "split of nothing": ("training.split {d}/none", "no such folder or zip file"),
-    "split of a text file": ("training.split {d}/notes.txt", "not a readable zip file"),
-    "split of a folder without photos": ("training.split {d}/photos", "no numbered photo in it"),
+    "split of nothing": ("training.split {d}/none --output {d}/o", "no such folder or zip file"),
+    "split of a text file": (
+        "training.split {d}/notes.txt --output {d}/o",
+        "not a readable zip file",
+    ),
+    "split of a folder without photos": (
+        "training.split {d}/photos --output {d}/o",
+        "no numbered photo in it",
+    ),
     "split with a wrong range": ("training.split {d}/photos --train 10", "invalid range"),
     "split with a reversed range": ("training.split {d}/photos --test 9:3", "invalid range"),
     "split with overlapping ranges": ("training.split {d}/photos --test 5:3000", "overlap"),

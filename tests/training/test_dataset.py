@@ -80,7 +80,7 @@ def test_the_fingerprint_changes_with_any_byte(tmp_path: Path) -> None:
                 write_classes(d / "train", 5, ("x", "y")),
                 write_classes(d / "test", 5, ("x", "z")),
             ),
-            "class folders are x, z, but expected x, y",
+            "class folders are x, z, expected x, y",
         ),
         (
             lambda d: (

@@ -1,15 +1,13 @@
 """The download, from a server of our own that can do ranges, break off, and lie."""
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.training.site import Site, serve_site
 from training.command import CommandError
 from training.download import download
 
@@ -17,45 +15,10 @@ CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-@dataclass
-class Site:
-    """How the server behaves, and what it was asked for."""
-
-    address: str = ""
-    ranges: bool = True
-    status: int = 200
-    content: bytes = CONTENT
-    break_after: list[int] = field(default_factory=list)  # bytes, an entry a request
-    asked: list[str | None] = field(default_factory=list)
-
-
 @pytest.fixture
 def site() -> Iterator[Site]:
-    state = Site()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            wanted = self.headers.get("Range")
-            state.asked.append(wanted)
-            start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-            partial = state.ranges and start > 0
-            body = state.content[start:] if partial else state.content
-            self.send_response(206 if partial else state.status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[: state.break_after.pop(0)] if state.break_after else body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    state.address = f"http://127.0.0.1:{server.server_port}/pets.zip"
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_site(CONTENT) as site:
+        yield site
 
 
 def fetch(site: Site, path: Path, sha256: str = SHA256, size: int = len(CONTENT)) -> Path:

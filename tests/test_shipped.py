@@ -1,0 +1,90 @@
+"""The models in the box, on the real photos and digits where those are at hand."""
+
+from pathlib import Path
+
+import httpx
+import keras
+import numpy as np
+import pytest
+
+from app.card import KERAS, load_card
+from app.classifier import Classifier
+from app.images import decode
+from tests.conftest import ROOT, Command
+from training.evaluate import wilson
+from training.originals import open_originals
+
+CATS, DIGITS = (ROOT / "models" / name / "1" for name in ("cats-vs-dogs", "digits"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "labels", "parameters", "test_photos", "least"),
+    [
+        (CATS, ("cat", "dog"), 991_041, 2_000, 0.70),
+        (DIGITS, tuple("0123456789"), 104_202, 10_000, 0.99),
+    ],
+)
+def test_the_cards(
+    folder: Path, labels: tuple[str, ...], parameters: int, test_photos: int, least: float
+) -> None:
+    card = load_card(folder)
+    assert (card.labels, card.parameters) == (labels, parameters)
+    accuracy = card.metrics["test_accuracy"]
+    assert accuracy.samples == test_photos
+    assert accuracy.value >= least
+    assert accuracy.value == pytest.approx(np.trace(card.confusion) / np.sum(card.confusion))
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    assert size < 10_000_000
+
+
+@pytest.mark.photos
+def test_http_answers_as_the_keras_network_does(service: httpx.Client, photos_data: Path) -> None:
+    network = keras.saving.load_model(CATS / KERAS, compile=False)
+    differences = []
+    with open_originals(photos_data / "train.zip") as originals:
+        for name in ("cat", "dog"):
+            for number in range(1500, 1600):
+                data = originals.read((name, number))
+                answer = service.post("/predict", files={"file": data}).json()
+                pixels = decode(data, 180, 180, 3)[np.newaxis].astype(np.float32)
+                dog = float(keras.ops.convert_to_numpy(network(pixels, training=False))[0, 0])
+                differences.append(abs(answer["probabilities"]["dog"] - dog))
+    print(f"largest difference over {len(differences)} photos: {max(differences):.2e}")
+    assert len(differences) == 200
+    assert max(differences) < 1e-4
+
+
+@pytest.mark.photos
+def test_natural_size_photos_do_as_well_as_the_test_photos(
+    service: httpx.Client, photos_data: Path
+) -> None:
+    photos = sorted((photos_data.parent / "photos").glob("*.jpg"))
+    if not photos:
+        pytest.skip("no photos/ beside the data")
+    right = 0
+    for photo in photos:
+        headers = {"Content-Type": "image/jpeg"}
+        answer = service.post("/predict", content=photo.read_bytes(), headers=headers).json()
+        right += answer["label"] == photo.name.split(".")[0]
+    low, high = wilson(right, len(photos))
+    print(f"natural size: {right} of {len(photos)} right, 95 % interval {low:.3f} to {high:.3f}")
+    assert low <= load_card(CATS).metrics["test_accuracy"].value <= high
+
+
+@pytest.mark.photos
+def test_the_digits_cards_figure_is_reproduced(photos_data: Path, command: Command) -> None:
+    done = command("training.evaluate", DIGITS, photos_data / "mnist.npz")
+    value = load_card(DIGITS).metrics["test_accuracy"].value
+    assert f"accuracy  {value:.2%}" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.photos
+def test_the_cats_and_dogs_cards_figure_is_reproduced(photos_data: Path) -> None:
+    classifier = Classifier.load(CATS)
+    right = 0
+    with open_originals(photos_data / "train.zip") as originals:
+        for number in range(1500, 2500):
+            for name in ("cat", "dog"):
+                right += classifier.predict(originals.read((name, number))).label == name
+    # Another processor may round another way: a photo or two on the edge.
+    assert right / 2000 == pytest.approx(classifier.card.metrics["test_accuracy"].value, abs=0.0015)
