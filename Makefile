@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format lock clean
+.PHONY: help serve setup train test check format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,13 +13,15 @@ help: ## list the targets
 serve: $(VENV)/serve.done ## serve the shipped model on http://127.0.0.1:8000
 	$(BIN)/python -m app $(ARGS)
 
+setup: $(VENV)/train.done ## install what training needs into .venv
+
 train: $(VENV)/train.done ## train and publish the next version; ARGS="--help" lists options
 	$(BIN)/python -m training.fit $(ARGS)
 
 test: $(VENV)/dev.done ## run the tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
-check: $(VENV)/dev.done ## lint, types, lock files, and the commands of the README
+check: $(VENV)/dev.done ## lint, types, and the commands of the README
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -1,0 +1,59 @@
+"""The project's own promises: what is locked, what is committed, what imports what."""
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.conftest import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCKS = {path.stem: path.read_text() for path in (ROOT / "requirements").glob("*.txt")}
+
+
+def pins(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", text, re.MULTILINE))
+
+
+def test_there_is_a_lock_for_each_way_to_install() -> None:
+    assert set(LOCKS) == {"serve", "train", "gpu", "dev"}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_satisfies_the_project_and_names_no_index(lock: str) -> None:
+    pinned = pins(LOCKS[lock])
+    extra = PROJECT["optional-dependencies"].get(lock, [])
+    for text in PROJECT["dependencies"] + extra:
+        requirement = Requirement(text)
+        if requirement.name == PROJECT["name"]:
+            continue
+        assert requirement.specifier, f"{text} has no bounds"
+        assert pinned[requirement.name] in requirement.specifier
+    assert LOCKS[lock].count("==") == len(re.findall(r"^[a-z0-9-]+==", LOCKS[lock], re.MULTILINE))
+    for block in re.split(r"\n(?=[a-z])", LOCKS[lock].strip()):
+        assert "--hash=sha256:" in block
+    assert "://" not in LOCKS[lock]
+
+
+@pytest.mark.parametrize("lock", ["serve", "train"])
+def test_what_is_tested_is_what_is_installed(lock: str) -> None:
+    assert pins(LOCKS[lock]).items() <= pins(LOCKS["dev"]).items()
+
+
+def test_serving_on_a_cpu_needs_no_tensorflow() -> None:
+    assert not {"tensorflow", "keras"} & pins(LOCKS["serve"]).keys()
+
+
+def test_no_photo_is_committed() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    photos = [name for name in tracked if re.search(r"\.(jpe?g|webp|gif|bmp|tiff?|heic)$", name)]
+    assert photos == []
+
+
+def test_app_imports_nothing_of_training() -> None:
+    for path in (ROOT / "app").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) training\b", path.read_text(), re.MULTILINE)
