@@ -1,6 +1,8 @@
 """`python -m app`: load the model, then serve it; `--help` lists the settings."""
 
+import difflib
 import logging
+import os
 import sys
 
 import uvicorn
@@ -15,6 +17,7 @@ from app.settings import Settings
 def main() -> None:
     """Serve until SIGTERM or SIGINT; a wrong setting or model is one line and exit 2."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
+    _warn_of_misspelled()
     try:
         settings = CliApp.run(Settings, cli_args=sys.argv[1:])
         app = create_app(settings, load_classifier(settings))
@@ -25,6 +28,16 @@ def main() -> None:
     except (SettingsError, ModelError) as error:
         sys.exit(_fail(str(error)))
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="info")
+
+
+def _warn_of_misspelled() -> None:
+    """A variable that no setting reads is rather a slip than meant for somebody else."""
+    known = {f"APP_{name.upper()}" for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith("APP_") and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"; is {close[0]} meant?" if close else ""
+            logging.warning("%s is not a setting and has no effect%s", name, hint)
 
 
 def _fail(message: str) -> int:

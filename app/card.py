@@ -124,6 +124,8 @@ def find_version(path: Path, version: int | None = None) -> Path:
             "Only folders written by training.fit are served."
         )
     if (path / CARD).is_file():
+        if version is not None and path.name != str(version):
+            raise ModelError(f"{path} is a version folder, and not that of version {version}.")
         return path
     found = versions(path)
     if version is not None:

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import APIRouter, FastAPI, Header, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
@@ -147,10 +147,11 @@ async def predict(request: Request) -> PredictionBody:
     response_model=ModelBody,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-async def model(request: Request, accept: Annotated[str, Header()] = "*/*") -> Response:
+async def model(request: Request) -> Response:
     """The model's card as JSON; with `Accept: text/plain` the table that Keras prints."""
     classifier: Classifier = request.state.classifier
     headers = {"Vary": "Accept"}
+    accept = request.headers.get("accept", "")
     if "text/plain" in accept and "application/json" not in accept:
         return PlainTextResponse(classifier.card.summary + "\n", headers=headers)
     settings: Settings = request.app.state.settings

@@ -65,9 +65,10 @@ class RunFolder:
                 raise CommandError(f"{self.path}: no run to resume. Start it without --resume.")
             self._require_same(old, plan)
             return self.load()
-        if old is not None and not restart:
+        done = self.load().epochs
+        if old is not None and done and not restart:
             raise CommandError(
-                f"{self.path}: an unfinished run is there ({self.load().epochs} epochs). "
+                f"{self.path}: an unfinished run is there (epochs done: {done}). "
                 "--resume goes on with it, --restart discards it."
             )
         shutil.rmtree(self.path, ignore_errors=True)

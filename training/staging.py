@@ -61,6 +61,8 @@ def _remove_leftovers(destination: Path) -> None:
 def _is_alive(process: int) -> bool:
     if process == os.getpid():
         return False  # our own number, from an earlier start of a container
+    if os.name != "posix":
+        return True  # Windows has no harmless signal to ask with
     try:
         os.kill(process, 0)
     except ProcessLookupError:

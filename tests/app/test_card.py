@@ -99,8 +99,11 @@ def test_the_newest_version_is_the_highest_number(folder: Path) -> None:
     assert find_version(base) == base / "10"
     assert find_version(base, 9) == base / "9"
     assert find_version(base / "2") == base / "2"
+    assert find_version(base / "2", 2) == base / "2"
     with pytest.raises(ModelError, match="no version 3"):
         find_version(base, 3)
+    with pytest.raises(ModelError, match="not that of version 9"):
+        find_version(base / "2", 9)
 
 
 def test_a_folder_without_versions_is_refused(tmp_path: Path) -> None:

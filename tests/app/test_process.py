@@ -44,6 +44,11 @@ def test_a_bad_start_is_one_line_and_exit_2(command: Command, name: str) -> None
     assert expected in lines[0]
 
 
+def test_a_misspelled_setting_is_named(command: Command) -> None:
+    done = command("app", "--model", "models/cows", APP_MAX_BYTE="1")
+    assert "APP_MAX_BYTE is not a setting and has no effect; is APP_MAX_BYTES meant?" in done.stderr
+
+
 def test_help_lists_every_setting(command: Command) -> None:
     text = command("app", "--help").stdout
     for option in ("--model", "--engine", "--threads", "--max-bytes", "--max-pixels", "--port"):
