@@ -3,6 +3,7 @@
 import difflib
 import logging
 import os
+import signal
 import sys
 
 import uvicorn
@@ -13,9 +14,14 @@ from app.card import ModelError
 from app.main import create_app, load_classifier
 from app.settings import Settings
 
+# Less than the 10 seconds after which `docker stop` kills.
+GRACE_SECONDS = 8
+
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; a wrong setting or model is one line and exit 2."""
+    # Until the server handles it: the first process of a container would ignore it otherwise.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
     _warn_of_misspelled()
     try:
@@ -27,7 +33,13 @@ def main() -> None:
         sys.exit(_fail(f"{name}={first['input']!r}: {first['msg']}"))
     except (SettingsError, ModelError) as error:
         sys.exit(_fail(str(error)))
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="info")
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="info",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
 
 
 def _warn_of_misspelled() -> None:
