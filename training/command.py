@@ -1,6 +1,7 @@
 """What every command line of this package shares: one-line errors and exit codes."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -38,9 +39,18 @@ def positive(text: str) -> int:
     return number
 
 
-# argparse says "invalid <name> value"; these are the words for the two functions above.
+def positive_real(text: str) -> float:
+    """A finite number above 0, as an argument's type."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError
+    return number
+
+
+# argparse says "invalid <name> value"; these are the words for the functions above.
 natural.__name__ = "whole number"
 positive.__name__ = "whole number from 1"
+positive_real.__name__ = "number above 0"
 
 
 def run(prog: str, main: Callable[[], None]) -> None:

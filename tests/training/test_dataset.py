@@ -10,9 +10,10 @@ import pytest
 from app.card import Input
 from tests import pictures
 from tests.conftest import striped, write_classes
+from training.cache import decode_samples
 from training.command import CommandError
 from training.dataset import open_dataset, open_subset
-from training.samples import SUBSETS, Sample, decode_samples
+from training.samples import SUBSETS, Sample
 
 GREY = Input(height=28, width=28, channels=1)
 
@@ -99,32 +100,6 @@ def test_an_unusable_folder_is_refused(tmp_path: Path, make: object, words: str)
         open_dataset(tmp_path / "d")
 
 
-def test_photos_are_decoded_as_the_service_decodes_them(tmp_path: Path) -> None:
-    samples = open_dataset(write_classes(tmp_path / "d", 10, ("x", "y"))).train
-    decoded = decode_samples(samples, GREY, "decoding")
-    assert decoded.pixels.shape == (len(samples), 28, 28, 1)
-    for pixels, sample in zip(decoded.pixels, samples, strict=True):
-        assert (pixels[..., 0] == striped(sample.label, int(Path(sample.name).stem))).all()
-    assert decoded.labels.tolist() == [sample.label for sample in samples]
-
-
-def test_unreadable_photos_are_left_out_and_named(tmp_path: Path) -> None:
-    folder = write_classes(tmp_path / "d" / "train", 10, ("x", "y"))
-    (folder / "x" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    (folder / "y" / "notes.txt").write_bytes(b"hello")
-    (folder / "y" / ".DS_Store").write_bytes(b"hidden")
-    samples = open_subset(folder, ("x", "y"))
-    decoded = decode_samples(samples, GREY, "decoding")
-    assert len(decoded.pixels) == len(decoded.labels) == 20
-    assert set(decoded.unreadable) == {"broken.png", "notes.txt"}
-
-
-def test_a_subset_without_a_readable_photo_is_refused() -> None:
-    sample = Sample("x", 0, "0" * 64, lambda: b"nothing")
-    with pytest.raises(CommandError, match="none of 1 photos"):
-        decode_samples([sample], GREY, "decoding")
-
-
 def digits(path: Path, **changes: np.ndarray | None) -> Path:
     pictures_of = np.stack([striped(number % 3, number) for number in range(240)])
     labels = np.arange(240) % 3
@@ -141,7 +116,7 @@ def test_digit_arrays_lose_nothing_on_their_way(tmp_path: Path) -> None:
     dataset = open_dataset(digits(tmp_path / "m.npz"))
     assert dataset.labels == ("0", "1", "2")
     assert [len(getattr(dataset, subset)) for subset in SUBSETS] == [220, 20, 30]
-    decoded = decode_samples(dataset.train, GREY, "decoding")
+    decoded = decode_samples(dataset.train, GREY, "train", tmp_path / "cache")
     assert all(
         (decoded.pixels[number, ..., 0] == striped(number % 3, number)).all()
         for number in range(220)
