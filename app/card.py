@@ -78,6 +78,7 @@ class Card(_Record):
     activation: Literal["sigmoid", "softmax"]
     input: Input
     parameters: int
+    multiply_adds: int | None = Field(None, description="for one photo, in convolutions and dense")
     layers: tuple[Layer, ...]
     summary: str = Field(description="the table that Keras prints")
     metrics: dict[str, Metric]

@@ -1,10 +1,11 @@
-"""The lecture's networks, layer for layer."""
+"""The lecture's networks, layer for layer, and ours by its properties."""
 
 import keras
 import numpy as np
 import pytest
 
 from training import networks
+from training.cost import multiply_adds
 
 
 def table(network: keras.Model) -> list[tuple[str, tuple[int, ...], int]]:
@@ -57,7 +58,7 @@ def test_digits_is_the_lectures() -> None:
     assert network.layers[-1].activation is keras.activations.softmax
 
 
-@pytest.mark.parametrize("build", [networks.cats_vs_dogs, networks.digits])
+@pytest.mark.parametrize("build", [networks.cats_vs_dogs, networks.digits, networks.residual])
 @pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (3, 3), (10, 10)])
 def test_two_classes_end_in_a_sigmoid_more_in_a_softmax(
     build: type[keras.Model], classes: int, outputs: int
@@ -73,3 +74,36 @@ def test_the_network_itself_divides_by_255() -> None:
     scaled = keras.Model(network.input, network.get_layer("rescaling").output)
     pixels = np.full((1, 28, 28, 1), 255, np.uint8)
     assert np.allclose(keras.ops.convert_to_numpy(scaled(pixels)), 1.0)
+
+
+def test_dropout_comes_before_the_last_layer_and_costs_nothing() -> None:
+    plain, dropping = networks.cats_vs_dogs(), networks.cats_vs_dogs(dropout=0.5)
+    assert [layer.name for layer in dropping.layers[-3:]] == ["flatten", "dropout", "probability"]
+    assert dropping.count_params() == plain.count_params()
+
+
+def test_multiply_adds_of_the_lectures_network() -> None:
+    # Its convolutions by hand: places x kernel x channels in x channels out.
+    places = (178**2 * 3 * 32, 87**2 * 32 * 64, 41**2 * 64 * 128, 18**2 * 128 * 256, 49 * 256 * 256)
+    assert multiply_adds(networks.cats_vs_dogs()) == 9 * sum(places) + 12_544
+
+
+def test_a_residual_block_begins_as_its_shortcut() -> None:
+    network = networks.residual(side=64)
+    block = keras.Model(
+        network.input,
+        [network.get_layer(f"stage_2_1_{part}").output for part in ("shortcut_norm", "relu")],
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    shortcut, result = map(keras.ops.convert_to_numpy, block(pixels))
+    assert np.allclose(np.maximum(shortcut, 0), result)
+
+
+def test_the_residual_network_takes_any_side_when_it_is_trained() -> None:
+    fixed, any_side = networks.residual(side=96), networks.residual(side=None)
+    any_side.set_weights(fixed.get_weights())
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), np.uint8)
+    one, two = (keras.ops.convert_to_numpy(net(pixels)) for net in (fixed, any_side))
+    assert np.allclose(one, two, atol=1e-6)
+    assert any_side(np.zeros((1, 64, 64, 3), np.uint8)).shape == (1, 1)
+    assert multiply_adds(networks.residual()) < 200e6
