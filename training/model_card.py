@@ -2,12 +2,12 @@
 
 from app.card import Card
 
-CURVES = "training.png"
+CURVES, EVALUATION = "training.png", "evaluation.png"
 
 
 def render(card: Card) -> str:
     """The model card as Markdown."""
-    parts = [_head(card), _figures(card), _confusion(card), _making(card), _layers(card)]
+    parts = [_head(card), _figures(card), _confusion(card), _plots(), _making(card), _layers(card)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -23,9 +23,15 @@ def _head(card: Card) -> str:
         f"# {card.name}, version {card.version}\n\n"
         f"Tells apart: {labels}. Input: one photo, stretched to {shape.height}x{shape.width} with "
         f"{shape.channels} channel{'s' if shape.channels > 1 else ''}; output: {output}. "
-        f"{card.parameters:,} parameters.\n\n"
+        f"{card.parameters:,} parameters{_cost(card)}.\n\n"
         "It gives one of its labels to every picture, also to one that shows none of them."
     )
+
+
+def _cost(card: Card) -> str:
+    if card.multiply_adds is None:
+        return ""
+    return f", {card.multiply_adds / 1e6:,.0f} million multiply-adds a photo"
 
 
 def _figures(card: Card) -> str:
@@ -49,6 +55,14 @@ def _confusion(card: Card) -> str:
         for label, row in zip(card.labels, card.confusion, strict=True)
     ]
     return "\n".join([head, rule, *rows])
+
+
+def _plots() -> str:
+    return (
+        "Does the confidence mean what it says, how well do the probabilities part the labels, "
+        "and how good are the surest answers:\n\n"
+        f"![Reliability, ROC and coverage on the test photos]({EVALUATION})"
+    )
 
 
 def _making(card: Card) -> str:

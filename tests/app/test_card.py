@@ -38,7 +38,7 @@ def test_a_published_folder_loads(folder: Path) -> None:
     card = load_card(folder)
     assert card.labels == ("down", "level", "slope")
     assert card.outputs == 3
-    assert set(card.files) == {KERAS, LITERT, "README.md", "training.png"}
+    assert set(card.files) == {KERAS, LITERT, "README.md", "training.png", "evaluation.png"}
     assert {entry.name for entry in folder.iterdir()} == {CARD, *card.files}
 
 
