@@ -1,0 +1,53 @@
+"""Which photos a recipe trains on: not the known bad ones, and none that it is tested on.
+
+Only the training set shrinks; validation and test stay as they are.
+"""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from training.command import CommandError
+from training.duplicates import find_duplicates
+from training.recipes import Recipe
+from training.samples import Dataset, Sample
+
+
+def select(dataset: Dataset, recipe: Recipe, cache: Path) -> tuple[Dataset, dict[str, str]]:
+    """Drop what the recipe does not want to train on.
+
+    Args:
+        dataset: as found.
+        recipe: its `exclude` and `deduplicate` decide.
+        cache: where `find_duplicates` keeps its hashes.
+
+    Returns:
+        The dataset with fewer photos to train on, and what was dropped: name -> reason. Its
+        fingerprint is still that of the data found.
+
+    Raises:
+        CommandError: a class would have nothing left to train on.
+    """
+    dropped: dict[int, str] = {}
+    if dataset.labels == recipe.labels:
+        for sample in dataset.train:
+            if sample.name in recipe.exclude:
+                dropped[id(sample)] = "known to be a bad example"
+    if recipe.deduplicate:
+        for found in find_duplicates(dataset, cache):
+            same = "the same file as" if found.distance < 0 else "looks the same as"
+            dropped[id(found.train)] = f"{same} {found.held_out.name} of validation or test"
+    kept = [sample for sample in dataset.train if id(sample) not in dropped]
+    _require_some_of_each(dataset, kept)
+    reasons = {s.name: dropped[id(s)] for s in dataset.train if id(s) in dropped}
+    return replace(dataset, train=kept), reasons
+
+
+def _require_some_of_each(dataset: Dataset, kept: list[Sample]) -> None:
+    left = Counter(sample.label for sample in kept)
+    for label, name in enumerate(dataset.labels):
+        if not left[label]:
+            raise CommandError(
+                f"every photo of class {name!r} to train on is in validation or test, too. "
+                "Give each subset photos of its own, or allow copies with --keep-duplicates."
+            )
