@@ -1,10 +1,12 @@
 """The state of a training run on disk, so that it can go on after being killed at any point.
 
-    runs/<name>/plan.json                  what the run is: recipe, data, seed
-    runs/<name>/metrics.csv                a row an epoch
-    runs/<name>/epoch-0007/latest.keras    network and optimizer after epoch 7
-    runs/<name>/epoch-0007/best.keras      the network of the best epoch so far
-    runs/<name>/epoch-0007/state.json      the history up to epoch 7
+    runs/<name>/plan.json                        what the run is: recipe, data, seed
+    runs/<name>/metrics.csv                      a row an epoch
+    runs/<name>/epoch-0007/latest.keras          network and optimizer after epoch 7
+    runs/<name>/epoch-0007/validated.weights.h5  what was validated then: its weights, or
+                                                 their running average
+    runs/<name>/epoch-0007/best.weights.h5       what was validated in the best epoch so far
+    runs/<name>/epoch-0007/state.json            the history up to epoch 7
 
 An epoch's folder is renamed into place when it is whole, and the one before is removed
 afterwards: there is always one complete state, never a half-written one.
@@ -14,24 +16,30 @@ import csv
 import io
 import json
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import inf, isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
+from training.averaging import WeightAverage
 from training.command import CommandError
 from training.staging import staged, write_text
 
-LATEST, BEST, STATE = "latest.keras", "best.keras", "state.json"
+LATEST, VALIDATED, BEST = "latest.keras", "validated.weights.h5", "best.weights.h5"
+STATE = "state.json"
+
+# One epoch's metrics; the validation's are None in epochs that were not validated.
+Row = dict[str, float | None]
 
 
 @dataclass
 class State:
     """What is known after some epochs. `history` has a row of metrics for each of them."""
 
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
     folder: Path | None = None
 
     @property
@@ -42,8 +50,13 @@ class State:
     @property
     def best_epoch(self) -> int:
         """The epoch (1-based) with the lowest validation loss; the earliest of equals."""
-        losses = [row["val_loss"] for row in self.history]
-        return 1 + losses.index(min(losses, key=lambda loss: inf if isnan(loss) else loss))
+        losses = [_loss(row) for row in self.history]
+        return 1 + losses.index(min(losses))
+
+    def kept(self, which: Literal["best", "final"]) -> Path:
+        """The file of the weights to publish."""
+        assert self.folder is not None
+        return self.folder / (BEST if which == "best" else VALIDATED)
 
 
 class RunFolder:
@@ -59,6 +72,7 @@ class RunFolder:
             CommandError: an unfinished run is there and neither flag says what to do, or the
                 run to resume is not the same plan.
         """
+        plan = json.loads(json.dumps(plan))  # tuples and lists are one in a file
         old = self._plan()
         if resume:
             if old is None:
@@ -84,15 +98,19 @@ class RunFolder:
         history = json.loads((folders[-1] / STATE).read_text(encoding="utf-8"))
         return State(history, folders[-1])
 
-    def save(self, network: keras.Model, state: State, row: dict[str, float]) -> State:
-        """Add an epoch's metrics and keep the network; returns the new state."""
-        history = [*state.history, row]
+    def save(
+        self, network: keras.Model, average: WeightAverage | None, state: State, rows: list[Row]
+    ) -> State:
+        """Add epochs' metrics and keep the network after them; returns the new state."""
+        history = [*state.history, *rows]
         fresh = State(history, self.path / f"epoch-{len(history):04d}")
         assert fresh.folder is not None
         with staged(fresh.folder) as folder:
             network.save(folder / LATEST)
+            with average.in_place() if average else nullcontext():
+                network.save_weights(folder / VALIDATED)
             if fresh.best_epoch == fresh.epochs or state.folder is None:
-                shutil.copyfile(folder / LATEST, folder / BEST)
+                shutil.copyfile(folder / VALIDATED, folder / BEST)
             else:
                 shutil.copyfile(state.folder / BEST, folder / BEST)
             write_text(folder / STATE, json.dumps(history) + "\n")
@@ -123,7 +141,12 @@ class RunFolder:
                 )
 
 
-def _csv(history: list[dict[str, float]]) -> str:
+def _loss(row: Row) -> float:
+    loss = row["val_loss"]
+    return inf if loss is None or isnan(loss) else loss
+
+
+def _csv(history: list[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
     writer.writeheader()

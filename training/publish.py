@@ -20,7 +20,6 @@ from app.card import (
     Golden,
     Input,
     Layer,
-    Metric,
     golden_pixels,
     load_card,
     sha256,
@@ -28,9 +27,13 @@ from app.card import (
 )
 from app.classifier import Classifier
 from training import model_card, plots
-from training.evaluate import Evaluation, evaluate
+from training.checkpoint import Row
+from training.cost import multiply_adds
+from training.evaluate import evaluate
 from training.export import export_litert
-from training.samples import Sample
+from training.metrics import Evaluation
+from training.report import metrics_of
+from training.samples import Dataset
 from training.staging import staged, write_text
 
 _GOLDEN_SEEDS = (0, 1, 2, 3)
@@ -49,20 +52,21 @@ class Trained:
     labels: tuple[str, ...]
     recipe: dict[str, str | int | float | None]
     data: dict[str, str | int]
-    history: Sequence[dict[str, float]]
-    best_epoch: int
+    history: Sequence[Row]
+    kept_epoch: int
 
 
-def publish(trained: Trained, models: Path, test: Sequence[Sample]) -> tuple[Path, Evaluation]:
+def publish(trained: Trained, models: Path, dataset: Dataset) -> tuple[Path, Evaluation]:
     """Write the next version of a model and test it as it will be served.
 
     The folder appears under its number only when it is whole: written, loaded back with its
-    checksums, its golden predictions reproduced and its test accuracy measured.
+    checksums, its golden predictions reproduced and its accuracy measured, on validation and
+    on test.
 
     Args:
         trained: the network and what is known of it.
         models: the folder of all models.
-        test: the photos to test on.
+        dataset: the photos to validate and test on.
 
     Returns:
         The version folder, `models/<name>/<version>`, and the test's result.
@@ -76,13 +80,16 @@ def publish(trained: Trained, models: Path, test: Sequence[Sample]) -> tuple[Pat
     with staged(base / str(number)) as folder:
         trained.network.save(folder / KERAS)
         export_litert(folder / KERAS, folder / LITERT)
-        plots.training_curves(trained.history, trained.best_epoch, folder / model_card.CURVES)
+        plots.training_curves(trained.history, trained.kept_epoch, folder / model_card.CURVES)
         card = _write(folder, _untested(trained, number, folder))
         threads = os.cpu_count() or 1
-        evaluation = evaluate(Classifier.load(folder, engine="litert", threads=threads), test)
+        classifier = Classifier.load(folder, engine="litert", threads=threads)
+        validation = evaluate(classifier, dataset.validation, "validating")
+        evaluation = evaluate(classifier, dataset.test, "testing")
+        plots.evaluation_plots(evaluation, folder / model_card.EVALUATION)
         card = card.model_copy(
             update={
-                "metrics": _metrics(trained, evaluation),
+                "metrics": metrics_of(evaluation, "test") | metrics_of(validation, "validation"),
                 "confusion": tuple(tuple(row) for row in evaluation.confusion.tolist()),
             }
         )
@@ -104,6 +111,7 @@ def _untested(trained: Trained, number: int, folder: Path) -> Card:
         activation=network.layers[-1].activation.__name__,
         input=shape,
         parameters=network.count_params(),
+        multiply_adds=multiply_adds(network),
         layers=tuple(_layer(layer) for layer in network.layers),
         summary=_summary(network),
         metrics={},
@@ -122,17 +130,6 @@ def _write(folder: Path, card: Card) -> Card:
     card = card.model_copy(update={"files": {name: sha256(folder / name) for name in names}})
     write_text(folder / CARD, card.model_dump_json(indent=2) + "\n")
     return card
-
-
-def _metrics(trained: Trained, evaluation: Evaluation) -> dict[str, Metric]:
-    best = trained.history[trained.best_epoch - 1]
-    validation = int(trained.data["validation"])
-    return {
-        "test_accuracy": evaluation.accuracy,
-        "test_log_loss": Metric(value=evaluation.log_loss, samples=evaluation.samples),
-        "validation_accuracy": Metric(value=best["val_accuracy"], samples=validation),
-        "validation_loss": Metric(value=best["val_loss"], samples=validation),
-    }
 
 
 def _layer(layer: Any) -> Layer:

@@ -1,20 +1,32 @@
-"""Named, frozen recipes: what to train, on what, for how long.
+"""Named, frozen recipes: what to train, on what, for how long."""
 
-A recipe's figures are those of the lecture; what is measured with them stands on the card
-of the model that it published.
-"""
-
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
+
+from training.augmentation import Augmentation
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How one network is trained.
 
-    `network` names a function of `training.networks`; `model` is the published name; `data`
-    is where the photos are unless told otherwise (None: Keras's own copy of MNIST); `labels`
-    are the classes that `model` stands for.
+    What: `network` names a function of `training.networks`, called with the number of classes
+    and `options`; `model` is the published name; `data` is where the photos are unless told
+    otherwise (None: Keras's own copy of MNIST); `labels` are the classes that `model` stands
+    for; `exclude` names photos never to train on, and with `deduplicate` neither are those
+    that validation or test has too.
+
+    How: `optimizer` at `learning_rate`, constant, or with `warmup` (epochs) rising to it and
+    then falling along a cosine to zero. `sides` are (side in pixels, share of the epochs)
+    in turn, for networks that take any side; photos are decoded at `source_side` before they
+    are cut (None: the network's own).
+
+    What is kept: the epoch with the lowest validation loss ("best"), or the "final" weights,
+    and of these their running `average` if that is above 0. Validation, and with it the
+    checkpoint, is every `validate_every` epochs. With `calibrate` a temperature is fitted on
+    validation and folded into the last layer.
     """
 
     name: str
@@ -26,20 +38,94 @@ class Recipe:
     batch_size: int
     optimizer: str
     learning_rate: float
+    options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    weight_decay: float | None = None
+    warmup: int = 0
+    label_smoothing: float = 0.0
+    average: float = 0.0
+    augmentation: Augmentation | None = None
+    sides: tuple[tuple[int, float], ...] = ()
+    source_side: int | None = None
+    exclude: tuple[str, ...] = ()
+    deduplicate: bool = False
+    calibrate: bool = False
+    keep: Literal["best", "final"] = "best"
+    validate_every: int = 1
 
+
+_PHOTOS = Path("data/cats_vs_dogs_small")
+_CATS_AND_DOGS = ("cat", "dog")
+
+# A toy, both species in one photo (twice), and one that shows next to nothing.
+_KNOWN_BAD = ("cat.92.jpg", "cat.724.jpg", "dog.7.jpg", "dog.729.jpg")
 
 LECTURE = Recipe(
     name="lecture",
     network="cats_vs_dogs",
     model="cats-vs-dogs",
-    data=Path("data/cats_vs_dogs_small"),
-    labels=("cat", "dog"),
+    data=_PHOTOS,
+    labels=_CATS_AND_DOGS,
     epochs=30,
     batch_size=32,
     optimizer="rmsprop",
     learning_rate=1e-3,
 )
+"""The lecture's first network, as it is.
+
+    python -m training.fit --recipe lecture
+
+20 minutes on 2 cores; 72.5 % of the test photos (70.5 to 74.4) in the run behind
+models/cats-vs-dogs/1; 69.5 in the book.
+"""
+
+LECTURE_AUGMENTED = Recipe(
+    name="lecture-augmented",
+    network="cats_vs_dogs",
+    model="cats-vs-dogs",
+    data=_PHOTOS,
+    labels=_CATS_AND_DOGS,
+    epochs=100,
+    batch_size=32,
+    optimizer="rmsprop",
+    learning_rate=1e-3,
+    options={"dropout": 0.5},
+    augmentation=Augmentation(flip=True, rotation=36, zoom=0.2),
+)
+"""The same network with the lecture's augmentation and dropout.
+
+    python -m training.fit --recipe lecture-augmented
+
+Not run to its end here; 83.5 % in the book, 80.8 to 85.4 in reruns of its script.
+"""
+
+RESIDUAL = Recipe(
+    name="residual",
+    network="residual",
+    model="cats-vs-dogs",
+    data=_PHOTOS,
+    labels=_CATS_AND_DOGS,
+    epochs=100,
+    batch_size=50,
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.05,
+    warmup=5,
+    label_smoothing=0.1,
+    average=0.995,
+    augmentation=Augmentation(flip=True, rotation=15, crop=0.35, colour=0.3, mixup=0.2),
+    sides=((96, 0.6), (128, 0.4)),
+    source_side=160,
+    exclude=_KNOWN_BAD,
+    deduplicate=True,
+    calibrate=True,
+    keep="final",
+    validate_every=5,
+)
+"""Ours, and the default.
+
+    python -m training.fit
+"""
 
 DIGITS = Recipe(
     name="digits",
@@ -52,5 +138,13 @@ DIGITS = Recipe(
     optimizer="rmsprop",
     learning_rate=1e-3,
 )
+"""The lecture's digits.
 
-RECIPES = {recipe.name: recipe for recipe in (LECTURE, DIGITS)}
+    python -m training.fit --recipe digits --data mnist.npz
+
+4 minutes on 2 cores; 99.27 % of the test digits (99.08 to 99.42) in the run behind
+models/digits/1; 99.1 in the book.
+"""
+
+RECIPES = {recipe.name: recipe for recipe in (LECTURE, LECTURE_AUGMENTED, RESIDUAL, DIGITS)}
+DEFAULT = RESIDUAL

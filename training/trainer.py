@@ -1,36 +1,104 @@
-"""Epochs of gradient descent over a dataset in memory, with a checkpoint after each."""
+"""Epochs of gradient descent over decoded photos, with checkpoints to go on from."""
 
-import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
-from tqdm import tqdm
+import numpy as np
 
 from app.card import Input
 from training import networks
+from training.averaging import WeightAverage
 from training.batches import Batches, targets_for
-from training.checkpoint import BEST, LATEST, RunFolder, State
-from training.command import progress
+from training.cache import Decoded
+from training.callbacks import Progress, Saver
+from training.checkpoint import LATEST, VALIDATED, RunFolder, State
 from training.recipes import Recipe
-from training.samples import Decoded
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Epochs up to `end` (counted from 1) with photos of one side; None: the network's own."""
+
+    side: int | None
+    end: int
+
+
+def stages(recipe: Recipe) -> Iterator[Stage]:
+    """The recipe's stages in turn; the last one ends with its last epoch."""
+    passed = 0.0
+    for side, share in recipe.sides[:-1]:
+        passed += share
+        yield Stage(side, round(passed * recipe.epochs))
+    yield Stage(recipe.sides[-1][0] if recipe.sides else None, recipe.epochs)
 
 
 def input_of(recipe: Recipe, classes: int) -> Input:
     """What the recipe's network takes."""
-    network: keras.Model = getattr(networks, recipe.network)(classes)
-    height, width, channels = network.input_shape[1:]
+    height, width, channels = served(recipe, classes).input_shape[1:]
     return Input(height=height, width=width, channels=channels)
 
 
-def build(recipe: Recipe, classes: int) -> keras.Model:
-    """The recipe's network, compiled; its first weights follow from the recipe's seed."""
-    keras.utils.set_random_seed(recipe.seed)
-    network: keras.Model = getattr(networks, recipe.network)(classes)
-    optimizer = keras.optimizers.get(recipe.optimizer)
-    optimizer.learning_rate = recipe.learning_rate
-    loss = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
-    network.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+def source_of(recipe: Recipe, shape: Input) -> Input:
+    """What photos to train on are decoded to."""
+    if recipe.source_side is None:
+        return shape
+    side = recipe.source_side
+    return Input(height=side, width=side, channels=shape.channels)
+
+
+def served(recipe: Recipe, classes: int) -> keras.Model:
+    """The recipe's network in float32, with a fixed input size and first weights."""
+    network: keras.Model = getattr(networks, recipe.network)(classes, **recipe.options)
     return network
+
+
+def build(recipe: Recipe, classes: int, batches: int, precision: str) -> keras.Model:
+    """The network to train, compiled; its first weights follow from the recipe's seed.
+
+    Args:
+        recipe: what to build.
+        classes: how many labels.
+        batches: in an epoch.
+        precision: one of `training.precision.PRECISIONS`.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    options = {**recipe.options, "side": None} if recipe.sides else recipe.options
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        network: keras.Model = getattr(networks, recipe.network)(classes, **options)
+    finally:
+        keras.config.set_dtype_policy(before)
+    loss = "binary_crossentropy" if classes == 2 else "categorical_crossentropy"
+    network.compile(optimizer=_optimizer(recipe, batches), loss=loss, metrics=[accuracy])
+    return network
+
+
+@keras.saving.register_keras_serializable(package="training")
+def accuracy(targets: Any, outputs: Any) -> Any:
+    """The share of photos whose likeliest label is that of the target, smoothed or blended too."""
+    if targets.shape[-1] == 1:
+        return keras.ops.equal(targets[:, 0] > 0.5, outputs[:, 0] > 0.5)
+    return keras.ops.equal(keras.ops.argmax(targets, -1), keras.ops.argmax(outputs, -1))
+
+
+def _optimizer(recipe: Recipe, batches: int) -> keras.Optimizer:
+    rate: Any = recipe.learning_rate
+    if recipe.warmup:
+        warmup = min(recipe.warmup, recipe.epochs - 1) * batches
+        rate = keras.optimizers.schedules.CosineDecay(
+            recipe.learning_rate / max(warmup, 1),
+            max(recipe.epochs * batches - warmup, 1),
+            warmup_target=recipe.learning_rate,
+            warmup_steps=warmup,
+        )
+    settings = {} if recipe.weight_decay is None else {"weight_decay": recipe.weight_decay}
+    optimizer: keras.Optimizer = keras.optimizers.get(
+        {"class_name": recipe.optimizer, "config": {"learning_rate": recipe.learning_rate}}
+    )
+    return type(optimizer)(learning_rate=rate, **settings)
 
 
 def train(
@@ -40,17 +108,30 @@ def train(
     validation: Decoded,
     run: RunFolder,
     state: State,
+    precision: str,
 ) -> tuple[keras.Model, State]:
     """Train from `state` to the recipe's last epoch.
 
+    Args:
+        recipe: what to do.
+        classes: how many labels.
+        training: the photos to train on, at the size of `source_of`.
+        validation: the photos to validate on, at the network's size.
+        run: where checkpoints go.
+        state: of an interrupted run, or an empty one.
+        precision: one of `training.precision.PRECISIONS`.
+
     Returns:
-        The network of the epoch with the lowest validation loss, uncompiled (no optimizer
-        state), and the final state.
+        The kept network in float32, uncompiled (no optimizer state), and the final state.
+
+    Raises:
+        CommandError: the loss is not a number or explodes.
     """
     if state.epochs < recipe.epochs:
-        state = _fit(recipe, classes, training, validation, run, state)
-    assert state.folder is not None
-    return keras.saving.load_model(state.folder / BEST, compile=False), state
+        state = _fit(recipe, classes, training, validation, run, state, precision)
+    network = served(recipe, classes)
+    network.load_weights(state.kept(recipe.keep))
+    return network, state
 
 
 def _fit(
@@ -60,88 +141,60 @@ def _fit(
     validation: Decoded,
     run: RunFolder,
     state: State,
+    precision: str,
 ) -> State:
-    network = build(recipe, classes)
-    if state.folder is not None:
-        network = keras.saving.load_model(state.folder / LATEST)
-    batches = Batches(
-        training.pixels,
-        targets_for(training.labels, classes),
-        recipe.batch_size,
-        seed=recipe.seed,
-        epoch=state.epochs,
-    )
+    batches = -(-len(training.labels) // recipe.batch_size)
+    network, average = _begin(recipe, classes, batches, state, precision)
     held_out = Batches(
         validation.pixels, targets_for(validation.labels, classes), recipe.batch_size
     )
-    saver = Saver(run, state)
-    network.fit(
-        batches,
-        validation_data=held_out,
-        epochs=recipe.epochs,
-        initial_epoch=state.epochs,
-        shuffle=False,  # the batches shuffle themselves; this would shuffle their numbers
-        verbose=0,
-        callbacks=[Progress(recipe.epochs, len(batches)), saver],
-    )
+    saver = Saver(run, state, classes, recipe, average)
+    bar = Progress(recipe.epochs, batches)
+    # The average first: what is saved at an epoch's end contains its last batch.
+    callbacks = [*([average] if average else []), bar, saver]
+    validated = [n for n in range(1, recipe.epochs) if n % recipe.validate_every == 0]
+    for stage in stages(recipe):
+        if saver.epochs >= stage.end:
+            continue
+        network.fit(
+            _batches(recipe, classes, training, stage, saver.epochs),
+            validation_data=held_out,
+            validation_freq=[*validated, recipe.epochs],
+            epochs=stage.end,
+            initial_epoch=saver.epochs,
+            shuffle=False,  # the batches shuffle themselves; this would shuffle their numbers
+            verbose=0,
+            callbacks=callbacks,
+        )
+    bar.close()
     return saver.state
 
 
-class Saver(keras.callbacks.Callback):
-    """Keeps the network and the metrics after every epoch."""
-
-    def __init__(self, run: RunFolder, state: State) -> None:
-        super().__init__()
-        self._run = run
-        self._began = 0.0
-        self.state = state
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Note the time."""
-        self._began = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the checkpoint and the CSV."""
-        seconds = round(time.perf_counter() - self._began, 2)
-        metrics = {name: float(value) for name, value in (logs or {}).items()}
-        row = {"epoch": epoch + 1, **metrics, "seconds": seconds}
-        self.state = self._run.save(self.model, self.state, row)
+def _begin(
+    recipe: Recipe, classes: int, batches: int, state: State, precision: str
+) -> tuple[keras.Model, WeightAverage | None]:
+    """The network and its average, fresh or as the last checkpoint has them."""
+    values: list[np.ndarray] | None = None
+    if state.folder is None:
+        network = build(recipe, classes, batches, precision)
+    else:
+        network = keras.saving.load_model(state.folder / LATEST)
+        if recipe.average:
+            averaged = served(recipe, classes)
+            averaged.load_weights(state.folder / VALIDATED)
+            values = averaged.get_weights()
+    if not recipe.average:
+        return network, None
+    return network, WeightAverage(recipe.average, state.epochs * batches, values)
 
 
-class Progress(keras.callbacks.Callback):
-    """A bar over all batches of all epochs, with the time left, and a line an epoch."""
-
-    def __init__(self, epochs: int, batches: int) -> None:
-        super().__init__()
-        self._epochs = epochs
-        self._batches = batches
-        self._bar: tqdm[Any] | None = None
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Open the bar before the first epoch, where an interrupted run left off."""
-        if self._bar is None:
-            self._bar = progress(
-                None,
-                "training",
-                "batch",
-                total=self._epochs * self._batches,
-                initial=epoch * self._batches,
-            )
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Move the bar."""
-        assert self._bar is not None
-        self._bar.update()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Print the epoch's metrics."""
-        values = logs or {}
-        tqdm.write(
-            f"epoch {epoch + 1:>3}/{self._epochs}  "
-            + "  ".join(f"{name} {float(value):.4f}" for name, value in values.items())
-        )
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Close the bar."""
-        if self._bar is not None:
-            self._bar.close()
+def _batches(recipe: Recipe, classes: int, training: Decoded, stage: Stage, epoch: int) -> Batches:
+    return Batches(
+        training.pixels,
+        targets_for(training.labels, classes, recipe.label_smoothing),
+        recipe.batch_size,
+        seed=recipe.seed,
+        epoch=epoch,
+        augmentation=recipe.augmentation,
+        side=stage.side or training.pixels.shape[1],
+    )

@@ -177,7 +177,7 @@ def test_a_state_is_whole_even_if_a_later_one_was_being_written(tmp_path: Path) 
     network.compile("sgd", "mse")
     state = run.begin({"seed": 1}, resume=False, restart=False)
     for epoch, loss in ((1, 0.5), (2, float("nan")), (3, 0.7)):
-        state = run.save(network, state, {"epoch": epoch, "val_loss": loss})
+        state = run.save(network, None, state, [{"epoch": epoch, "val_loss": loss}])
     (tmp_path / "run" / ".epoch-0004.partial-1").mkdir()
     again = run.begin({"seed": 1}, resume=True, restart=False)
     assert (again.epochs, again.best_epoch) == (3, 1)

@@ -1,0 +1,78 @@
+"""What a training is going to do: the recipe, the data and the model's name."""
+
+from argparse import Namespace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from app.card import MODEL_NAME
+from training.command import CommandError
+from training.dataset import open_dataset
+from training.recipes import RECIPES, Recipe
+from training.samples import Dataset
+
+# What the command may set instead of the recipe.
+_OVERRIDES = ("epochs", "seed", "learning_rate")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training."""
+
+    recipe: Recipe
+    name: str
+    source: Path
+    dataset: Dataset
+    precision: str
+
+    def settings(self) -> dict[str, Any]:
+        """What a resumed run must have in common with the interrupted one."""
+        facts = {key: value for key, value in asdict(self.recipe).items() if key != "data"}
+        return facts | {
+            "labels": list(self.dataset.labels),
+            "fingerprint": self.dataset.fingerprint,
+            "precision": self.precision,
+        }
+
+
+def make_plan(arguments: Namespace, precision: str) -> Plan:
+    """The plan that the command's arguments ask for.
+
+    Raises:
+        CommandError: the data is not there, or the name does not fit.
+    """
+    recipe = RECIPES[arguments.recipe]
+    given = {name: getattr(arguments, name) for name in _OVERRIDES}
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    if arguments.keep_duplicates:
+        recipe = replace(recipe, deduplicate=False)
+    source = arguments.data or _default_data(recipe)
+    dataset = open_dataset(source)
+    name = arguments.name or _default_name(recipe, dataset.labels)
+    if not MODEL_NAME.fullmatch(name):
+        raise CommandError(
+            f"--name {name!r}: expected small letters, digits, '.', '_' and '-', e.g. my-fruit."
+        )
+    return Plan(recipe, name, source, dataset, precision)
+
+
+def _default_data(recipe: Recipe) -> Path:
+    if recipe.data is None:
+        from training.mnist import keras_copy
+
+        return keras_copy()
+    if not recipe.data.is_dir():
+        raise CommandError(
+            f"{recipe.data}: no such folder. Make it with 'python -m training.split SOURCE', or "
+            "give your own photos with --data FOLDER --name NAME."
+        )
+    return recipe.data
+
+
+def _default_name(recipe: Recipe, labels: tuple[str, ...]) -> str:
+    if labels != recipe.labels:
+        raise CommandError(
+            f"the classes found ({', '.join(labels[:10])}) are not those of {recipe.model} "
+            f"({', '.join(recipe.labels)}): give the new model a name with --name."
+        )
+    return recipe.model
