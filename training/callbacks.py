@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import keras
+import numpy as np
 from tqdm import tqdm
 
 from training.averaging import WeightAverage
@@ -67,6 +68,26 @@ class Saver(keras.callbacks.Callback):
             f"the training diverged: the loss of epoch {epoch} is {loss:.3g}; {best}. "
             f"Try again with a lower --learning-rate than {self._recipe.learning_rate:g}."
         )
+
+
+class Reseed(keras.callbacks.Callback):
+    """Makes an epoch's dropout a function of (seed, epoch), as its batches are.
+
+    A saved network does not hold the state of its random generators: a resumed training would
+    drop other features than an uninterrupted one.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Set every generator of the network."""
+        for index, layer in enumerate(self.model.layers):
+            generator = getattr(layer, "seed_generator", None)
+            if generator is not None:
+                state = np.random.SeedSequence((self._seed, epoch, index)).generate_state(2)
+                generator.state.assign(state.astype(generator.state.dtype))
 
 
 class Progress(keras.callbacks.Callback):
