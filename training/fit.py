@@ -2,6 +2,7 @@
 
 python -m training.fit                                        cats and dogs, our recipe
 python -m training.fit --recipe lecture                       cats and dogs, the lecture's
+python -m training.fit --recipe finetune                      cats and dogs, from ImageNet
 python -m training.fit --recipe digits --data mnist.npz       the lecture's digits
 python -m training.fit --data photos --name fruit             your own FOLDER/CLASS/PHOTO
 python -m training.fit --resume                               after an interruption
@@ -32,9 +33,10 @@ def main() -> None:
     arguments = _parser().parse_args()
     # Keras is imported below this line only: a wrong option should not wait for it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from training.precision import best_precision
+    from training.precision import FLOAT, best_precision
 
-    plan = make_plan(arguments, arguments.precision or best_precision())
+    mixed = RECIPES[arguments.recipe].mixed_precision
+    plan = make_plan(arguments, arguments.precision or (best_precision() if mixed else FLOAT))
     if arguments.dry_run:
         from training.forecast import forecast
 
@@ -52,9 +54,12 @@ def _parser() -> Parser:
     parser.add_argument("--seed", type=natural, help="instead of the recipe's seed")
     parser.add_argument("--learning-rate", type=positive_real, help="instead of the recipe's")
     parser.add_argument(
+        "--weights", help="a file for the recipe finetune to start from, instead of Keras's copy"
+    )
+    parser.add_argument(
         "--precision",
         choices=("float32", "mixed_bfloat16"),
-        help="of the arithmetic; without it, mixed where this machine has instructions for it",
+        help="of the arithmetic; without it, what the recipe and this machine can do",
     )
     parser.add_argument(
         "--keep-duplicates",

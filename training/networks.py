@@ -99,6 +99,29 @@ def residual(
     return keras.Model(inputs, _head(x, classes), name="residual")
 
 
+def finetune(classes: int = 2, dropout: float = 0.2) -> keras.Model:
+    """EfficientNetV2B0 for 224x224 RGB photos, with a new last layer and random weights.
+
+    `training.pretrained` gives the backbone the weights that it learnt on ImageNet. Source:
+    M. Tan and Q. Le, EfficientNetV2 (2021), as `keras.applications` has it; it rescales and
+    normalises its pixels itself.
+
+    Args:
+        classes: as in `cats_vs_dogs`.
+        dropout: the share of the pooled features that is left out in training.
+
+    Returns:
+        An uncompiled network: (photos, 224, 224, 3) in 0..255 -> (photos, 1 or classes).
+    """
+    inputs = keras.Input((224, 224, 3), name="pixels")
+    backbone = keras.applications.EfficientNetV2B0(
+        include_top=False, weights=None, input_tensor=inputs
+    )
+    x = layers.GlobalAveragePooling2D(name="pool")(backbone.output)
+    x = layers.Dropout(dropout, name="dropout")(x)
+    return keras.Model(inputs, _head(x, classes), name="finetune")
+
+
 def _block(x: Any, width: int, strides: int, name: str) -> Any:
     y = _convolution(x, width, 3, f"{name}_a", strides=strides)
     y = layers.ReLU(name=f"{name}_a_relu")(y)

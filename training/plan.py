@@ -12,7 +12,7 @@ from training.recipes import RECIPES, Recipe
 from training.samples import Dataset
 
 # What the command may set instead of the recipe.
-_OVERRIDES = ("epochs", "seed", "learning_rate")
+_OVERRIDES = ("epochs", "seed", "learning_rate", "weights")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ def make_plan(arguments: Namespace, precision: str) -> Plan:
     recipe = RECIPES[arguments.recipe]
     given = {name: getattr(arguments, name) for name in _OVERRIDES}
     recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    if arguments.weights and RECIPES[arguments.recipe].weights is None:
+        raise CommandError(
+            f"--weights: the recipe {recipe.name} starts from random weights; "
+            "the recipe finetune takes such a file."
+        )
     if arguments.keep_duplicates:
         recipe = replace(recipe, deduplicate=False)
     source = arguments.data or _default_data(recipe)

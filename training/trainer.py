@@ -12,8 +12,9 @@ from training import networks
 from training.averaging import WeightAverage
 from training.batches import Batches, targets_for
 from training.cache import Decoded
-from training.callbacks import Progress, Saver
+from training.callbacks import Progress, Reseed, Saver
 from training.checkpoint import LATEST, VALIDATED, RunFolder, State
+from training.pretrained import load_pretrained
 from training.recipes import Recipe
 
 
@@ -151,13 +152,13 @@ def _fit(
     saver = Saver(run, state, classes, recipe, average)
     bar = Progress(recipe.epochs, batches)
     # The average first: what is saved at an epoch's end contains its last batch.
-    callbacks = [*([average] if average else []), bar, saver]
+    callbacks = [*([average] if average else []), Reseed(recipe.seed), bar, saver]
     validated = [n for n in range(1, recipe.epochs) if n % recipe.validate_every == 0]
     for stage in stages(recipe):
         if saver.epochs >= stage.end:
             continue
         network.fit(
-            _batches(recipe, classes, training, stage, saver.epochs),
+            batches_of(recipe, classes, training, stage, saver.epochs),
             validation_data=held_out,
             validation_freq=[*validated, recipe.epochs],
             epochs=stage.end,
@@ -177,6 +178,8 @@ def _begin(
     values: list[np.ndarray] | None = None
     if state.folder is None:
         network = build(recipe, classes, batches, precision)
+        if recipe.weights:
+            load_pretrained(network, recipe.weights)
     else:
         network = keras.saving.load_model(state.folder / LATEST)
         if recipe.average:
@@ -188,7 +191,10 @@ def _begin(
     return network, WeightAverage(recipe.average, state.epochs * batches, values)
 
 
-def _batches(recipe: Recipe, classes: int, training: Decoded, stage: Stage, epoch: int) -> Batches:
+def batches_of(
+    recipe: Recipe, classes: int, training: Decoded, stage: Stage, epoch: int
+) -> Batches:
+    """The batches of a stage, from epoch number `epoch` (counted from 0) on."""
     return Batches(
         training.pixels,
         targets_for(training.labels, classes, recipe.label_smoothing),
