@@ -26,7 +26,11 @@ def best_precision() -> str:
 
 
 def _has_gpu() -> bool:
-    return bool(keras.distribution.list_devices("gpu"))
+    if keras.backend.backend() == "torch":  # of which Keras lists no devices
+        import torch
+
+        return bool(torch.cuda.is_available())
+    return any(name.startswith("gpu") for name in keras.distribution.list_devices())
 
 
 def _cpu_has_bfloat16() -> bool:
