@@ -1,0 +1,121 @@
+"""What each technique of the default recipe is worth: validation accuracy without it.
+
+    python -m benchmarks.ablation data/cats_vs_dogs_small --epochs 40 --seeds 2
+
+Trains the recipe whole and once without each technique, for a few epochs and some seeds, each
+in a process of its own, and prints a table. Results are kept in `--results`: an interrupted
+run goes on where it was. The test photos are not looked at.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from training.augmentation import Augmentation
+from training.command import CommandError, Parser, natural, positive, run
+from training.recipes import RESIDUAL, Recipe
+
+PROG = "python -m benchmarks.ablation"
+
+
+def _without(**augmentation: Any) -> Recipe:
+    assert RESIDUAL.augmentation is not None
+    return replace(RESIDUAL, augmentation=replace(RESIDUAL.augmentation, **augmentation))
+
+
+VARIANTS = {
+    "the whole recipe": RESIDUAL,
+    "without flip": _without(flip=False),
+    "without rotation": _without(rotation=0.0),
+    "without crop": _without(crop=0.0),
+    "without colour": _without(colour=0.0),
+    "without mixup": _without(mixup=0.0),
+    "without any augmentation": replace(RESIDUAL, augmentation=Augmentation()),
+    "without label smoothing": replace(RESIDUAL, label_smoothing=0.0),
+    "without averaged weights": replace(RESIDUAL, average=0.0),
+    "without warm-up and cosine": replace(RESIDUAL, warmup=0),
+    "without weight decay": replace(RESIDUAL, weight_decay=0.0),
+    "without dropout": replace(RESIDUAL, options={**RESIDUAL.options, "dropout": 0.0}),
+    "without growing sides": replace(RESIDUAL, sides=(RESIDUAL.sides[-1],)),
+}
+
+
+def main() -> None:
+    """The command."""
+    parser = Parser(PROG, description="Train the default recipe without each of its techniques.")
+    parser.add_argument("data", type=Path, help="class folders, as training.fit takes them")
+    parser.add_argument("--epochs", type=positive, default=40)
+    parser.add_argument("--seeds", type=positive, default=2, help="how many")
+    parser.add_argument("--cache", type=Path, default=Path("data/.cache"))
+    parser.add_argument("--results", type=Path, default=Path("build/ablation.json"))
+    parser.add_argument("--one", choices=VARIANTS, help="this one only, as a number")
+    parser.add_argument("--seed", type=natural, default=0, help="of --one")
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(_accuracy(arguments))
+        return
+    known: dict[str, float] = {}
+    if arguments.results.is_file():
+        known = json.loads(arguments.results.read_text(encoding="utf-8"))
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    for seed in range(arguments.seeds):
+        for name in VARIANTS:
+            key = f"{name}, {arguments.epochs} epochs, seed {seed}"
+            if key not in known:
+                known[key] = _in_a_process(name, seed, sys.argv[1:])
+                arguments.results.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+            print(f"{key}: {known[key]:.1%}", flush=True)
+    print(_table(known, arguments.epochs, arguments.seeds))
+
+
+def _accuracy(arguments: Namespace) -> float:
+    """Validation accuracy of the final weights."""
+    from benchmarks.trial import history_of
+
+    recipe = replace(
+        VARIANTS[arguments.one],
+        epochs=arguments.epochs,
+        validate_every=arguments.epochs,
+        seed=arguments.seed,
+    )
+    last = history_of(recipe, arguments.data, arguments.cache)[-1]
+    return last["val_accuracy"] or 0.0
+
+
+def _in_a_process(name: str, seed: int, words: list[str]) -> float:
+    command = [sys.executable, "-m", "benchmarks.ablation", *words]
+    # Our own interpreter and our own module, with the words that this command was given.
+    done = subprocess.run(  # noqa: S603
+        [*command, "--one", name, "--seed", str(seed)],
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise CommandError(f"{name}: {(done.stderr.strip() or 'no output').splitlines()[-1]}")
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+def _table(known: dict[str, float], epochs: int, seeds: int) -> str:
+    rows = {
+        name: [known[f"{name}, {epochs} epochs, seed {seed}"] for seed in range(seeds)]
+        for name in VARIANTS
+    }
+    whole = statistics.mean(rows["the whole recipe"])
+    lines = ["| recipe | validation accuracy | by seed | worth |", "| --- | --- | --- | --- |"]
+    for name, values in rows.items():
+        mean = statistics.mean(values)
+        each = ", ".join(f"{value:.1%}" for value in values)
+        lines.append(f"| {name} | {mean:.1%} | {each} | {100 * (whole - mean):+.1f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run(PROG, main)
