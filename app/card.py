@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 CARD = "card.json"
 KERAS = "model.keras"
 LITERT = "model.tflite"
+EXPLAIN = "explain.tflite"  # versions from before there was one lack it
 
 MODEL_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 
@@ -163,11 +164,16 @@ def load_card(folder: Path) -> Card:
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise ModelError(f"{folder / CARD}: not a valid card: {where}: {first['msg']}.") from error
     for name, expected in card.files.items():
-        _check(folder / name, expected)
+        check_file(folder / name, expected)
     return card
 
 
-def _check(path: Path, expected: str) -> None:
+def check_file(path: Path, expected: Sha256) -> None:
+    """Hold a file to the SHA-256 on its card.
+
+    Raises:
+        ModelError: it is missing or changed.
+    """
     try:
         actual = sha256(path)
     except OSError as error:

@@ -8,6 +8,7 @@ import numpy as np
 from app import images
 from app.card import Card, ModelError, find_version, golden_pixels, load_card, matches
 from app.engine import Choice, Engine, load_engine
+from app.explainer import Explainer
 
 # Engines differ in the last bits of a float32; a wrong file or layer differs by far more.
 GOLDEN_TOLERANCE = 1e-3
@@ -25,10 +26,18 @@ class Prediction:
 class Classifier:
     """A loaded model: the card, the engine, and what turns outputs into labels."""
 
-    def __init__(self, card: Card, engine: Engine, max_pixels: int = images.MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        card: Card,
+        engine: Engine,
+        max_pixels: int = images.MAX_PIXELS,
+        folder: Path = Path(),
+    ) -> None:
         self.card = card
         self.engine = engine
         self.max_pixels = max_pixels
+        self.folder = folder
+        self.explainer = Explainer(folder, card)
 
     @classmethod
     def load(
@@ -54,7 +63,7 @@ class Classifier:
         """
         folder = find_version(path, version)
         card = load_card(folder)
-        classifier = cls(card, load_engine(folder, card, engine, threads), max_pixels)
+        classifier = cls(card, load_engine(folder, card, engine, threads), max_pixels, folder)
         classifier._check_golden(folder)
         return classifier
 
@@ -64,15 +73,23 @@ class Classifier:
         Raises:
             app.images.PhotoError: the bytes are not a usable photo.
         """
+        return self.predict_pixels(self.pixels(data)[np.newaxis])[0]
+
+    def pixels(self, data: bytes) -> np.ndarray:
+        """What the network sees of a photo: uint8 (height, width, channels).
+
+        Raises:
+            app.images.PhotoError: the bytes are not a usable photo.
+        """
         shape = self.card.input
-        pixels = images.decode(data, shape.height, shape.width, shape.channels, self.max_pixels)
-        return self.predict_pixels(pixels[np.newaxis])[0]
+        return images.decode(data, shape.height, shape.width, shape.channels, self.max_pixels)
 
     def predict_pixels(self, batch: np.ndarray) -> list[Prediction]:
         """Classify decoded photos: uint8 (photos, height, width, channels)."""
-        return [self._label(outputs) for outputs in self.engine.run(batch)]
+        return [self.label(outputs) for outputs in self.engine.run(batch)]
 
-    def _label(self, outputs: np.ndarray) -> Prediction:
+    def label(self, outputs: np.ndarray) -> Prediction:
+        """Name the network's outputs for one photo, float32 (outputs,)."""
         if self.card.activation == "sigmoid":
             # The lecture's single output is the probability of the second label.
             second = float(outputs[0])

@@ -6,6 +6,7 @@ that a network is asked about photos prepared exactly as those it learned from.
 
 import io
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -93,6 +94,41 @@ def decode(
     Raises:
         PhotoError: one of its subclasses above; nothing else, whatever the bytes are.
     """
+    image = _decode(
+        data, max_pixels, MODES[channels], max(height, width), lambda _: (width, height)
+    )
+    return np.array(image, dtype=np.uint8).reshape(height, width, channels)
+
+
+def preview(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The photo to look at: as `decode` prepares it, in colour, with its own proportions.
+
+    Args:
+        data, max_pixels: as for `decode`.
+        side: the longer side of the result in pixels.
+
+    Returns:
+        An RGB image.
+
+    Raises:
+        PhotoError: as `decode`.
+    """
+
+    def fit(size: tuple[int, int]) -> tuple[int, int]:
+        scale = side / max(size)
+        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+    return _decode(data, max_pixels, "RGB", side, fit)
+
+
+def _decode(
+    data: bytes,
+    max_pixels: int,
+    mode: str,
+    side: int,
+    target: Callable[[tuple[int, int]], tuple[int, int]],
+) -> Image.Image:
+    """Decode, turn upright, convert to `mode` and resize to `target(upright size)`."""
     if not data:
         raise EmptyPhoto
     image = _open(data, max_pixels)
@@ -100,17 +136,15 @@ def decode(
     try:
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 scale at a fraction of the cost. The
         # square covers both orientations, as the EXIF tag is not looked at yet.
-        side = max(height, width)
-        image.draft(MODES[channels], (side, side))
+        image.draft(mode, (side, side))
         image.load()
         image = _upright(image)
-        image = _eight_bit(image, MODES[channels])
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
+        image = _eight_bit(image, mode)
+        return image.resize(target(image.size), Image.Resampling.BILINEAR)
     except PhotoError:
         raise
     except Exception as error:  # Pillow's parsers raise anything on hostile bytes
         raise BrokenPhoto(name, _reason(error)) from error
-    return np.array(image, dtype=np.uint8).reshape(height, width, channels)
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:

@@ -14,6 +14,7 @@ import numpy as np
 
 from app.card import (
     CARD,
+    EXPLAIN,
     KERAS,
     LITERT,
     Card,
@@ -30,7 +31,7 @@ from training import model_card, plots
 from training.checkpoint import Row
 from training.cost import multiply_adds
 from training.evaluate import evaluate
-from training.export import export_litert
+from training.export import check_explanation, export_litert
 from training.metrics import Evaluation
 from training.report import metrics_of
 from training.samples import Dataset
@@ -79,11 +80,12 @@ def publish(trained: Trained, models: Path, dataset: Dataset) -> tuple[Path, Eva
     number = max(versions(base), default=0) + 1
     with staged(base / str(number)) as folder:
         trained.network.save(folder / KERAS)
-        export_litert(folder / KERAS, folder / LITERT)
+        export_litert(folder / KERAS, folder / LITERT, folder / EXPLAIN)
         plots.training_curves(trained.history, trained.kept_epoch, folder / model_card.CURVES)
         card = _write(folder, _untested(trained, number, folder))
         threads = os.cpu_count() or 1
         classifier = Classifier.load(folder, engine="litert", threads=threads)
+        check_explanation(folder, card)
         validation = evaluate(classifier, dataset.validation, "validating")
         evaluation = evaluate(classifier, dataset.test, "testing")
         plots.evaluation_plots(evaluation, folder / model_card.EVALUATION)

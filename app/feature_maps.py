@@ -1,0 +1,120 @@
+"""A photo's way through the layers: a strip of pictures for each feature map."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from app.card import Card, Layer
+from app.classifier import Classifier
+from app.explainer import linear
+from app.palette import colours, normalised
+
+CHANNELS = 8  # of a strip
+_TILE = 96  # largest side of a channel's picture, in pixels
+_GAP = 4
+
+# What a layer does to the picture, by its kind; the rest has no feature map of its own.
+_STEPS = {
+    "Conv2D": "convolution",
+    "BatchNormalization": "convolution",  # the network has it folded into the one before
+    "ReLU": "ReLU",
+    "MaxPooling2D": "pooling",
+    "AveragePooling2D": "pooling",
+}
+_JOINS = {"Add", "Concatenate"}
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One step of a layer, drawn.
+
+    `shape` is the whole map's (height, width, channels); `channels` are the numbers of those
+    in the picture, from left to right; `low` and `high` are the map's extremes; `png` is the
+    file's bytes. Zero is dark, above it is orange, below it blue.
+    """
+
+    layer: str
+    step: str
+    shape: tuple[int, int, int]
+    channels: list[int]
+    low: float
+    high: float
+    png: bytes
+
+
+def strips(classifier: Classifier, data: bytes) -> list[Strip]:
+    """A strip for every convolution, ReLU and pooling of the network, in its order.
+
+    The channels are those that are most active, by the mean of what ReLU would keep; a
+    ReLU and a pooling show the same ones as the convolution before them, so that a picture
+    can be followed. All channels of a strip share a scale.
+
+    Raises:
+        app.images.PhotoError: the bytes are not a usable photo.
+        app.explainer.NotExplainable: the model was published without its feature maps.
+    """
+    maps = classifier.explainer.feature_maps(classifier.pixels(data))
+    drawn: list[Strip] = []
+    shown: list[int] = []
+    for layer, step, values in _steps(classifier.card, maps):
+        if step in ("join", "convolution") or max(shown, default=0) >= values.shape[-1]:
+            shown = []
+        if step != "join":
+            shown = shown or most_active(values)
+            drawn.append(_draw(layer, step, values, shown))
+    return drawn
+
+
+def most_active(values: np.ndarray, count: int = CHANNELS) -> list[int]:
+    """The `count` channels of (h, w, channels) whose positive part has the highest mean."""
+    activity = np.maximum(values, 0).mean((0, 1))
+    return [int(channel) for channel in np.argsort(-activity, kind="stable")[:count]]
+
+
+def _steps(card: Card, maps: dict[str, np.ndarray]) -> list[tuple[str, str, np.ndarray]]:
+    """(layer, step, map) in the network's order; a "join" where two paths meet."""
+    steps = []
+    for layer in card.layers:
+        if layer.kind in _JOINS:
+            steps.append((layer.name, "join", np.empty((0, 0, 0))))
+        if before := maps.get(linear(layer.name)) is not None:
+            steps.append((layer.name, "convolution", maps[linear(layer.name)]))
+        if layer.name in maps:
+            steps.append((layer.name, _step(layer, before), maps[layer.name]))
+    return steps
+
+
+def _step(layer: Layer, after_linear: bool) -> str:
+    if not after_linear:
+        return _STEPS.get(layer.kind, layer.kind)
+    name = str(layer.settings.get("activation", "activation"))
+    return "ReLU" if name == "relu" else name
+
+
+def _draw(layer: str, step: str, values: np.ndarray, channels: list[int]) -> Strip:
+    height, width, count = values.shape
+    tiles = [
+        _tile(picture) for picture in np.moveaxis(normalised(values[..., channels], 0.99), -1, 0)
+    ]
+    tile_width, tile_height = tiles[0].size
+    strip = Image.new("RGBA", ((tile_width + _GAP) * len(tiles) - _GAP, tile_height))
+    for place, tile in enumerate(tiles):
+        strip.paste(tile, (place * (tile_width + _GAP), 0))
+    buffer = io.BytesIO()
+    strip.quantize(128).save(buffer, "PNG")
+    low, high = float(values.min()), float(values.max())
+    return Strip(layer, step, (height, width, count), channels, low, high, buffer.getvalue())
+
+
+def _tile(values: np.ndarray) -> Image.Image:
+    """Small maps in whole squares, large ones reduced, to about the same size."""
+    longest = max(values.shape)
+    picture = Image.fromarray(colours(values))
+    if longest > _TILE:
+        size = tuple(max(1, round(side * _TILE / longest)) for side in picture.size)
+        return picture.resize((size[0], size[1]), Image.Resampling.BOX)
+    factor = max(1, _TILE // longest)
+    size = (picture.width * factor, picture.height * factor)
+    return picture.resize((size[0], size[1]), Image.Resampling.NEAREST)

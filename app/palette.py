@@ -1,0 +1,37 @@
+"""Colours for signed values: orange above zero, blue below, told apart by everybody.
+
+Blue and orange stay different under every common kind of colour blindness, and both grow
+lighter with the value, so that the order survives in grey.
+"""
+
+import numpy as np
+
+FOR, AGAINST = (255, 140, 26), (56, 116, 255)
+
+# Fractions of the largest absolute value, and the colour there; zero is dark for both.
+_STOPS = (0.0, 0.6, 1.0)
+_ABOVE = np.array([(18, 20, 28), (240, 122, 22), (255, 232, 180)])
+_BELOW = np.array([(18, 20, 28), (44, 106, 232), (190, 220, 255)])
+
+
+def colours(values: np.ndarray) -> np.ndarray:
+    """Values in -1..1, any shape -> uint8 RGB of that shape and a last dimension of 3."""
+    size = np.abs(values)
+    above, below = (
+        np.stack([np.interp(size, _STOPS, channel) for channel in stops.T], axis=-1)
+        for stops in (_ABOVE, _BELOW)
+    )
+    return np.asarray(np.where(values[..., np.newaxis] < 0, below, above), np.uint8)
+
+
+def normalised(values: np.ndarray, quantile: float = 1.0) -> np.ndarray:
+    """Divided by the largest absolute value, so that zero stays zero: -1..1.
+
+    Args:
+        values: any shape, not empty.
+        quantile: of the absolute values, to divide by instead; what is beyond is clipped, so
+            that a few extremes do not darken all the rest.
+    """
+    size = np.abs(values)
+    scale = float(np.quantile(size, quantile)) or float(size.max()) or 1.0
+    return np.asarray(np.clip(values / scale, -1, 1))
