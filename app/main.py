@@ -1,4 +1,4 @@
-"""`create_app()`, the lifespan and the routes; nothing else knows HTTP paths."""
+"""`create_app()`, the lifespan and the routes; those of `/explain` and of the page have files."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -11,29 +11,14 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from app import images, problems
+from app import images, insight, problems, web
+from app.answers import PredictionBody
 from app.card import Card
 from app.classifier import Classifier
 from app.settings import Settings
-from app.uploads import FIELD, read_photo
+from app.uploads import PHOTO_BODY, read_photo
 
 logger = logging.getLogger(__name__)
-
-
-class ModelName(BaseModel):
-    """Which model answered."""
-
-    name: str
-    version: int
-
-
-class PredictionBody(BaseModel):
-    """`probability` belongs to `label`; `probabilities` names every label and sums to 1."""
-
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-    model: ModelName
 
 
 class Accepts(BaseModel):
@@ -56,21 +41,6 @@ class Status(BaseModel):
 
     status: str
 
-
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-_PHOTO_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": [FIELD],
-                "properties": {FIELD: {"type": "string", "format": "binary"}},
-            }
-        },
-        "image/*": _BINARY,
-    },
-}
 
 router = APIRouter()
 
@@ -110,13 +80,15 @@ def create_app(settings: Settings | None = None, classifier: Classifier | None =
 
     app = FastAPI(
         title="Photo classifier",
-        description="POST a photo to /predict and get a probability.",
+        description="POST a photo to /predict for a probability, to /explain for its reasons.",
         lifespan=lifespan,
     )
     app.state.settings = settings
     app.add_middleware(CorrelationIdMiddleware, validator=_is_request_id)
     problems.install(app)
     app.include_router(router)
+    app.include_router(insight.router)
+    web.install(app)
     return app
 
 
@@ -124,7 +96,7 @@ def create_app(settings: Settings | None = None, classifier: Classifier | None =
     "/predict",
     summary="Classify one photo",
     responses=problems.responses(400, 413, 415, 422, 500),
-    openapi_extra={"requestBody": _PHOTO_BODY},
+    openapi_extra={"requestBody": PHOTO_BODY},
 )
 async def predict(request: Request) -> PredictionBody:
     """Send the photo as the multipart field `file`, or as a raw `image/*` body."""
@@ -132,13 +104,7 @@ async def predict(request: Request) -> PredictionBody:
     data = await read_photo(request, request.app.state.settings.max_bytes)
     limiter = request.state.limiter
     prediction = await to_thread.run_sync(classifier.predict, data, limiter=limiter)
-    card = classifier.card
-    return PredictionBody(
-        label=prediction.label,
-        probability=prediction.probability,
-        probabilities=prediction.probabilities,
-        model=ModelName(name=card.name, version=card.version),
-    )
+    return PredictionBody.of(classifier.card, prediction)
 
 
 @router.get(

@@ -3,10 +3,13 @@
 Problem            an answer in the making: status, title, detail, extra members
 PhotoError         app.images could not use the photo     -> 413, 415 or 422
 ClientDisconnect   gone in the middle of the upload       -> 400, which nobody reads
+NotExplainable     the served model cannot be explained   -> 404
+ModelError         its files changed while it was served  -> 503, logged
 HTTPException      no such path, wrong method             -> 404, 405
 anything else      a defect of ours                       -> 500, logged, nothing told
 """
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +21,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import images
+from app.card import ModelError
+from app.explainer import NotExplainable
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -70,6 +77,8 @@ def install(app: FastAPI) -> None:
     """Make every error of `app` a problem; exceptions map to responses here and nowhere else."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(images.PhotoError, _on_photo_error)
+    app.add_exception_handler(NotExplainable, _on_not_explainable)
+    app.add_exception_handler(ModelError, _on_model_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(Exception, _on_defect)
@@ -107,6 +116,21 @@ def _on_photo_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, images.TooManyPixels):
         members = {"limit": error.limit, "actual": error.actual}
     return _on_problem(request, Problem(status, kind, title, str(error), **members))
+
+
+def _on_not_explainable(request: Request, error: Exception) -> JSONResponse:
+    # No 5xx: the service is well, and would be taken out of rotation for nothing.
+    problem = Problem(404, "not-explainable", "This model cannot be explained", str(error))
+    return _on_problem(request, problem)
+
+
+def _on_model_error(request: Request, error: Exception) -> JSONResponse:
+    logger.error("%s", error)  # it names paths, which a client has no use for
+    detail = (
+        "The model's files have changed since the service was started, so that this cannot be "
+        "answered; /predict still can. Restart the service."
+    )
+    return _on_problem(request, Problem(503, "model-changed", "The model has changed", detail))
 
 
 def _on_disconnect(request: Request, _: Exception) -> JSONResponse:

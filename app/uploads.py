@@ -1,6 +1,7 @@
 """A request's body -> the bytes of one photo, within the limit, or the problem with it."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
 
 from anyio import move_on_after
 from fastapi import Request
@@ -11,6 +12,18 @@ from app.problems import Problem
 
 FIELD = "file"
 _ACCEPTED = f"multipart/form-data with a field '{FIELD}', or the photo itself as image/*"
+
+# The request body of a route that reads a photo, for the API reference.
+_BINARY = {"type": "string", "format": "binary"}
+PHOTO_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _BINARY}}
+        },
+        "image/*": {"schema": _BINARY},
+    },
+}
 
 _PATIENCE = 10.0  # seconds for the rest of an upload that is refused
 

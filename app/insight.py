@@ -1,0 +1,80 @@
+"""The routes that show what the network sees: `/explain` and `/layers`."""
+
+from typing import Any, Literal
+
+from anyio import to_thread
+from fastapi import APIRouter, Request, Response
+
+from app import evidence, feature_maps, overlay, problems
+from app.answers import ExplanationBody, LayersBody
+from app.classifier import Classifier
+from app.uploads import PHOTO_BODY, read_photo
+
+router = APIRouter()
+
+_FORMAT: dict[str, Any] = {
+    "name": "format",
+    "in": "query",
+    "required": False,
+    "description": "instead of an Accept header",
+    "schema": {"type": "string", "enum": ["json", "png"]},
+}
+
+
+@router.post(
+    "/explain",
+    summary="Classify one photo, and say why",
+    response_model=ExplanationBody,
+    responses={
+        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+        **problems.responses(400, 404, 413, 415, 422, 500, 503),
+    },
+    openapi_extra={"requestBody": PHOTO_BODY, "parameters": [_FORMAT]},
+)
+async def explain(request: Request) -> Response:
+    """The evidence for every label, place by place; its sum is the label's logit, exactly.
+
+    With `Accept: image/png` (or `?format=png`) the photo under the evidence for its answer.
+    """
+    wanted = _format(request)
+    classifier: Classifier = request.state.classifier
+    data = await read_photo(request, request.app.state.settings.max_bytes)
+    work = _explain if wanted == "json" else _draw
+    body, media = await to_thread.run_sync(work, classifier, data, limiter=request.state.limiter)
+    return Response(body, media_type=media, headers={"Vary": "Accept"})
+
+
+@router.post(
+    "/layers",
+    summary="One photo's way through the layers",
+    responses=problems.responses(400, 404, 413, 415, 422, 500, 503),
+    openapi_extra={"requestBody": PHOTO_BODY},
+)
+async def layers(request: Request) -> LayersBody:
+    """Each convolution, ReLU and pooling: a strip of its most active feature maps, as PNG."""
+    classifier: Classifier = request.state.classifier
+    data = await read_photo(request, request.app.state.settings.max_bytes)
+    limiter = request.state.limiter
+    strips = await to_thread.run_sync(feature_maps.strips, classifier, data, limiter=limiter)
+    return LayersBody.of(classifier.card, strips)
+
+
+def _explain(classifier: Classifier, data: bytes) -> tuple[bytes, str]:
+    body = ExplanationBody.explaining(classifier.card, evidence.explain(classifier, data))
+    return body.model_dump_json().encode(), "application/json"
+
+
+def _draw(classifier: Classifier, data: bytes) -> tuple[bytes, str]:
+    explanation = evidence.explain(classifier, data)
+    return overlay.draw(classifier, data, explanation), "image/png"
+
+
+def _format(request: Request) -> Literal["json", "png"]:
+    asked = request.query_params.get("format")
+    if asked is None:
+        accept = request.headers.get("accept", "")
+        return "png" if "image/png" in accept and "application/json" not in accept else "json"
+    if asked in ("json", "png"):
+        return "png" if asked == "png" else "json"
+    detail = f"The format is {asked[:40]!r}; expected json or png."
+    raise problems.Problem(422, "unknown-format", "The format is not offered", detail)

@@ -1,0 +1,98 @@
+// The model card: what was measured, on how many photos, and the plots.
+
+import { element, grouped } from "./dom.js";
+
+/** Figures, confusion, plots and how it was made. */
+export function cardOf(card) {
+  return element(
+    "div",
+    {},
+    headline(card),
+    element("div", { className: "columns" }, figures(card), confusion(card)),
+    ...plots(card),
+    making(card),
+  );
+}
+
+function headline(card) {
+  const accuracy = card.metrics.test_accuracy;
+  if (!accuracy) return null;
+  const share = `${(100 * accuracy.value).toFixed(1)} %`;
+  const words =
+    `${share} of ${grouped(accuracy.samples)} test photos are answered right. ` +
+    "Every picture gets one of the labels, also one that shows none of them.";
+  return element("p", { className: "lead", textContent: words });
+}
+
+function figures(card) {
+  const rows = Object.entries(card.metrics).map(([name, metric]) => {
+    const interval = metric.low === null ? "" : `${round(metric.low)} to ${round(metric.high)}`;
+    return row(name.replaceAll("_", " "), round(metric.value), interval, grouped(metric.samples));
+  });
+  return scroller("Measured", table(["Figure", "Value", "95 % interval", "Photos"], rows));
+}
+
+function confusion(card) {
+  if (card.confusion.length === 0) return null;
+  const heads = ["True label", ...card.labels.map((label) => `answered ${label}`)];
+  const rows = card.labels.map((label, index) => row(label, ...card.confusion[index].map(grouped)));
+  return scroller("Right and wrong answers", table(heads, rows));
+}
+
+function plots(card) {
+  const names = Object.keys(card.files).filter((name) => name.endsWith(".png"));
+  return names.map((name) =>
+    element(
+      "figure",
+      { className: "plot" },
+      element("img", {
+        src: `model/plots/${name}`,
+        alt: `Plot: ${caption(name)}`,
+        loading: "lazy",
+      }),
+      element("figcaption", { textContent: caption(name) }),
+    ),
+  );
+}
+
+function caption(name) {
+  const known = {
+    "training.png": "Loss and accuracy by epoch, while it was trained",
+    "evaluation.png": "Calibration, ROC curve and coverage on the test photos",
+  };
+  return known[name] ?? name.replace(".png", "").replaceAll(/[-_]/g, " ");
+}
+
+function making(card) {
+  const entries = { ...card.recipe, ...card.data, ...card.libraries };
+  const rows = Object.entries(entries).map(([name, value]) =>
+    row(name.replaceAll("_", " "), String(value ?? "none")),
+  );
+  return element(
+    "details",
+    {},
+    element("summary", { textContent: "How it was made" }),
+    scroller("Recipe, data and libraries", table(["What", "Value"], rows)),
+  );
+}
+
+const round = (value) => value.toFixed(4);
+
+function row(head, ...values) {
+  const cells = values.map((value) => element("td", { className: "number", textContent: value }));
+  return element("tr", {}, element("th", { scope: "row", textContent: head }), ...cells);
+}
+
+function table(heads, rows) {
+  const cells = heads.map((text) => element("th", { scope: "col", textContent: text }));
+  return element("table", {}, element("thead", {}, element("tr", {}, ...cells)), element("tbody", {}, ...rows));
+}
+
+function scroller(title, content) {
+  return element(
+    "div",
+    {},
+    element("h3", { textContent: title }),
+    element("div", { className: "scroller", tabIndex: 0, role: "region", ariaLabel: title }, content),
+  );
+}

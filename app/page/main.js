@@ -1,0 +1,119 @@
+// The page: photos in, answers out; the network and its card below.
+
+import { explain, model } from "./api.js";
+import { cardOf } from "./card.js";
+import { byId, element, grouped, percent } from "./dom.js";
+import { square } from "./drawing.js";
+import { listen } from "./intake.js";
+import { network } from "./network.js";
+import { preview } from "./preview.js";
+import { queue } from "./queue.js";
+import { Result } from "./result.js";
+
+const ask = queue(2); // the service works on as many photos as it has cores
+const results = new Set();
+let open = 0;
+
+function take(files) {
+  const added = files.map((file) => new Result(file, remove));
+  for (const result of added) results.add(result);
+  byId("results").prepend(...added.map((result) => result.node));
+  tidy();
+  for (const result of added) work(result);
+}
+
+async function work(result) {
+  open += 1;
+  tellProgress();
+  const shown = preview(result.photo).then((canvas) => result.show(canvas));
+  try {
+    const answer = await ask(() => {
+      result.tell("The network is looking at it …");
+      return explain(result.photo);
+    });
+    await shown;
+    result.fill(answer);
+    tellProgress(`${result.photo.name}: ${answer.label}, ${percent(answer.probability)}`);
+  } catch (problem) {
+    await shown;
+    result.fail(problem);
+    tellProgress(`${result.photo.name}: ${problem.title}`);
+  } finally {
+    open -= 1;
+    tellProgress();
+  }
+}
+
+let news = "";
+
+function tellProgress(words = news) {
+  news = words;
+  byId("progress").textContent = open > 0 ? `${grouped(open)} to go. ${news}` : news;
+}
+
+function remove(result) {
+  result.node.remove();
+  results.delete(result);
+  tidy();
+  byId("results").focus();
+}
+
+function tidy() {
+  byId("clear").hidden = results.size === 0;
+  document.body.classList.toggle("empty", results.size === 0);
+  if (results.size === 0) tellProgress("");
+}
+
+/** The drawing is one result that every stroke renews. */
+function takeDrawings() {
+  let current = null;
+  const answer = async (file, canvas) => {
+    const result = new Result(file, remove);
+    results.add(result);
+    if (current && results.delete(current)) current.node.replaceWith(result.node);
+    else byId("results").prepend(result.node);
+    current = result;
+    tidy();
+    result.show(canvas);
+    try {
+      result.fill(await ask(() => explain(file)));
+      tellProgress("Your drawing was read");
+    } catch (problem) {
+      result.fail(problem);
+      tellProgress(problem.title);
+    }
+  };
+  square(answer, () => current && remove(current));
+}
+
+async function showModel() {
+  try {
+    const card = await model();
+    const megabytes = Math.round(card.accepts.max_bytes / 2 ** 20);
+    byId("model-name").textContent = `${card.name}, version ${card.version}`;
+    byId("accepts").textContent =
+      `${card.accepts.formats.join(", ")}; up to ${megabytes} MB and ` +
+      `${Math.round(card.accepts.max_pixels / 1e6)} megapixels`;
+    byId("lead").textContent =
+      `Give it a photo. It answers ${listOf(card.labels)}, and shows which places of the photo ` +
+      "made the answer.";
+    byId("network").replaceChildren(network(card));
+    byId("card").replaceChildren(cardOf(card));
+    if (card.input.channels === 1) takeDrawings();
+  } catch (problem) {
+    byId("model-name").textContent = problem.title;
+    for (const id of ["network", "card"]) {
+      byId(id).replaceChildren(element("p", { className: "problem-detail", textContent: problem.detail }));
+    }
+  }
+}
+
+function listOf(labels) {
+  if (labels.length > 4) return `${labels[0]} to ${labels.at(-1)}`;
+  return `${labels.slice(0, -1).join(", ")} or ${labels.at(-1)}`;
+}
+
+listen(take);
+tidy();
+byId("clear").addEventListener("click", () => [...results].forEach(remove));
+showModel();

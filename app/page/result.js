@@ -1,0 +1,168 @@
+// One photo's answer: the picture under its evidence, the label, the alternatives, the layers.
+
+import { drawEvidence } from "./evidence.js";
+import { element, percent, signed } from "./dom.js";
+import { journey } from "./journey.js";
+
+const SHOWN = 5; // alternatives
+
+let count = 0;
+
+/** An article for a photo that was given; `fill` and `fail` turn its waiting into an answer. */
+export class Result {
+  constructor(photo, remove) {
+    this.photo = photo;
+    this.number = count += 1;
+    this.picture = element("div", { className: "picture waiting" });
+    this.body = element(
+      "div",
+      { className: "answer" },
+      (this.state = element("p", { className: "state", textContent: "Waiting for its turn …" })),
+      element("progress", { ariaLabel: `${photo.name}: at work` }),
+    );
+    this.node = element(
+      "article",
+      { className: "result", ariaLabel: photo.name },
+      this.picture,
+      element(
+        "div",
+        { className: "side" },
+        element(
+          "div",
+          { className: "result-head" },
+          element("h3", { className: "file", textContent: photo.name, title: photo.name }),
+          element("button", {
+            type: "button",
+            className: "quiet",
+            textContent: "Remove",
+            ariaLabel: `Remove ${photo.name}`,
+            onclick: () => remove(this),
+          }),
+        ),
+        this.body,
+      ),
+    );
+    this.node.setAttribute("aria-busy", "true");
+  }
+
+  tell(words) {
+    this.state.textContent = words;
+  }
+
+  /** Show the photo; `canvas` is null where the browser cannot read the format. */
+  show(canvas) {
+    this.aspect = canvas ? canvas.width / canvas.height : 1;
+    this.picture.classList.remove("waiting");
+    if (!canvas) {
+      const words = "This browser cannot show the format; the network can read it.";
+      this.picture.append(element("p", { className: "hint", textContent: words }));
+      return;
+    }
+    canvas.classList.toggle("pixels", Math.max(canvas.width, canvas.height) < 100);
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `The photo ${this.photo.name}`);
+    this.canvas = canvas;
+    this.picture.replaceChildren(canvas);
+  }
+
+  fail(problem) {
+    this.node.removeAttribute("aria-busy");
+    this.node.classList.add("failed");
+    this.picture.classList.remove("waiting");
+    if (!this.canvas) this.picture.remove();
+    this.body.replaceChildren(
+      element("p", { className: "problem-title", textContent: problem.title }),
+      element("p", { className: "problem-detail", textContent: problem.detail }),
+    );
+  }
+
+  fill(answer) {
+    this.node.removeAttribute("aria-busy");
+    this.body.replaceChildren(
+      element(
+        "p",
+        { className: "verdict", "data-probability": answer.probability },
+        element("span", { className: "label", textContent: answer.label }),
+        " ",
+        element("span", { className: "probability", textContent: percent(answer.probability) }),
+      ),
+      alternatives(answer),
+    );
+    if (answer.evidence) this.body.append(this.evidence(answer));
+    this.body.append(journey(this.photo));
+  }
+
+  /** The overlay, with what steers it and the sum that it is. */
+  evidence(answer) {
+    const sum = element("p", { className: "sum" });
+    const label = select(answer, `for-${this.number}`);
+    const strength = slider(`strength-${this.number}`);
+    const layer = element("canvas", { className: "evidence", ariaHidden: "true" });
+    const apply = () => {
+      layer.style.opacity = strength.value / 100;
+      if (this.canvas) this.canvas.style.filter = `grayscale(${strength.value}%)`;
+    };
+    const draw = () => {
+      const one = answer.evidence[label.value];
+      drawEvidence(layer, one.map, answer.rows, answer.columns, this.aspect);
+      sum.textContent = inWords(one, label.value);
+    };
+    label.addEventListener("change", draw);
+    strength.addEventListener("input", apply);
+    draw();
+    apply();
+    if (this.canvas) this.picture.append(layer);
+    return element(
+      "div",
+      { className: "reasons" },
+      element("div", { className: "field" }, caption(label, "Evidence for"), label),
+      element("div", { className: "field" }, caption(strength, "Overlay"), strength),
+      legend(),
+      sum,
+    );
+  }
+}
+
+function alternatives(answer) {
+  const ranked = Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]);
+  const rows = ranked.slice(0, SHOWN).map(([label, probability]) =>
+    element(
+      "li",
+      {},
+      element("span", { className: "name", textContent: label }),
+      element("meter", { min: 0, max: 1, value: probability, ariaLabel: `${label}, probability` }),
+      element("span", { className: "figure", textContent: percent(probability) }),
+    ),
+  );
+  return element("ul", { className: "alternatives" }, ...rows);
+}
+
+function select(answer, id) {
+  const options = Object.keys(answer.evidence).map((label) =>
+    element("option", { value: label, textContent: label, selected: label === answer.label }),
+  );
+  return element("select", { id }, ...options);
+}
+
+const slider = (id) => element("input", { id, type: "range", min: 0, max: 100, value: 80 });
+
+const caption = (field, text) => element("label", { htmlFor: field.id, textContent: text });
+
+function legend() {
+  return element(
+    "div",
+    { className: "legend" },
+    element("span", { textContent: "against" }),
+    element("span", { className: "bar", ariaHidden: "true" }),
+    element("span", { textContent: "for" }),
+  );
+}
+
+function inWords(evidence, label) {
+  const places = evidence.map.flat();
+  const total = places.reduce((sum, value) => sum + value, 0);
+  return (
+    `It adds up: ${places.length} places ${signed(total)}, bias ${signed(evidence.bias)}, ` +
+    `together the logit of ${label}, ${signed(total + evidence.bias)}.`
+  );
+}
