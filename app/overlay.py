@@ -30,7 +30,9 @@ def draw(classifier: Classifier, data: bytes, explanation: Explanation) -> bytes
     """
     photo = images.preview(data, _SIDE, classifier.max_pixels)
     label = explanation.prediction.label
-    values = normalised(explanation.evidence[label].map)
+    # Less the labels' mean, which is zero for two: a softmax sees nothing but differences.
+    mean = np.mean([evidence.map for evidence in explanation.evidence.values()], axis=0)
+    values = normalised(explanation.evidence[label].map - mean)
     smooth = spread(values, explanation.rows, explanation.columns, photo.height, photo.width)
     # Without most of its colours, or an orange cat would look like evidence.
     photo = Image.blend(photo, photo.convert("L").convert("RGB"), _GREY)

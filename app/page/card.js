@@ -34,9 +34,9 @@ function figures(card) {
 
 function confusion(card) {
   if (card.confusion.length === 0) return null;
-  const heads = ["True label", ...card.labels.map((label) => `answered ${label}`)];
+  const heads = ["True label", ...card.labels];
   const rows = card.labels.map((label, index) => row(label, ...card.confusion[index].map(grouped)));
-  return scroller("Right and wrong answers", table(heads, rows));
+  return scroller("Answers, by true label", table(heads, rows));
 }
 
 function plots(card) {
@@ -48,7 +48,6 @@ function plots(card) {
       element("img", {
         src: `model/plots/${name}`,
         alt: `Plot: ${caption(name)}`,
-        loading: "lazy",
       }),
       element("figcaption", { textContent: caption(name) }),
     ),

@@ -5,6 +5,19 @@ const AGAINST = [56, 116, 255];
 const SIGMA = 0.5; // of the bell around a place, in distances between places
 const SIDE = 160; // the layer's longer side; the browser smooths it further
 
+/**
+ * A label's map and bias less the labels' mean, as a softmax sees nothing but differences.
+ * With two labels, whose evidence is opposite, the mean is zero.
+ */
+export function compared(evidence, label) {
+  const all = Object.values(evidence);
+  const mean = (of) => all.reduce((sum, one) => sum + of(one), 0) / all.length;
+  const map = evidence[label].map.map((row, i) =>
+    row.map((value, j) => value - mean((one) => one.map[i][j])),
+  );
+  return { map, bias: evidence[label].bias - mean((one) => one.bias) };
+}
+
 /** Draw `values` (rows of numbers), whose places lie at `rows` and `columns`, on a canvas. */
 export function drawEvidence(canvas, values, rows, columns, aspect) {
   canvas.width = Math.max(1, Math.round(aspect >= 1 ? SIDE : SIDE * aspect));

@@ -2,27 +2,29 @@
 
 import { queue } from "./queue.js";
 
-const SIDE = 640;
-const SMALL = 100_000; // bytes
 const oneAtATime = queue(1);
+const worker = new Worker(new URL("preview-worker.js", import.meta.url));
+const waiting = new Map();
+let last = 0;
+
+worker.addEventListener("message", ({ data: { id, picture } }) => {
+  waiting.get(id)(picture);
+  waiting.delete(id);
+});
 
 /** The photo on a canvas, its longer side at most 640 pixels; null if the browser cannot read it. */
-export function preview(photo) {
-  return oneAtATime(async () => {
-    try {
-      // Decoded and reduced off the main thread, turned upright like the service does. A small
-      // file is left as it is, for a digit of 28 pixels would be blown up.
-      const options = photo.size > SMALL ? { resizeWidth: SIDE, resizeQuality: "medium" } : {};
-      const full = await createImageBitmap(photo, options);
-      const scale = Math.min(1, SIDE / Math.max(full.width, full.height));
-      const canvas = document.createElement("canvas");
-      canvas.width = Math.max(1, Math.round(full.width * scale));
-      canvas.height = Math.max(1, Math.round(full.height * scale));
-      canvas.getContext("2d").drawImage(full, 0, 0, canvas.width, canvas.height);
-      full.close();
-      return canvas;
-    } catch {
-      return null;
-    }
+export async function preview(photo) {
+  const picture = await oneAtATime(() => {
+    const id = (last += 1);
+    return new Promise((done) => {
+      waiting.set(id, done);
+      worker.postMessage({ id, photo });
+    });
   });
+  if (!picture) return null;
+  const canvas = document.createElement("canvas");
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  canvas.getContext("bitmaprenderer").transferFromImageBitmap(picture);
+  return canvas;
 }

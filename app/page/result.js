@@ -1,6 +1,6 @@
 // One photo's answer: the picture under its evidence, the label, the alternatives, the layers.
 
-import { drawEvidence } from "./evidence.js";
+import { compared, drawEvidence } from "./evidence.js";
 import { element, percent, signed } from "./dom.js";
 import { journey } from "./journey.js";
 
@@ -89,7 +89,7 @@ export class Result {
       alternatives(answer),
     );
     if (answer.evidence) this.body.append(this.evidence(answer));
-    this.body.append(journey(this.photo));
+    this.node.append(journey(this.photo));
   }
 
   /** The overlay, with what steers it and the sum that it is. */
@@ -103,9 +103,9 @@ export class Result {
       if (this.canvas) this.canvas.style.filter = `grayscale(${strength.value}%)`;
     };
     const draw = () => {
-      const one = answer.evidence[label.value];
+      const one = compared(answer.evidence, label.value);
       drawEvidence(layer, one.map, answer.rows, answer.columns, this.aspect);
-      sum.textContent = inWords(one, label.value);
+      sum.textContent = inWords(one, label.value, Object.keys(answer.evidence).length);
     };
     label.addEventListener("change", draw);
     strength.addEventListener("input", apply);
@@ -130,11 +130,18 @@ function alternatives(answer) {
       "li",
       {},
       element("span", { className: "name", textContent: label }),
-      element("meter", { min: 0, max: 1, value: probability, ariaLabel: `${label}, probability` }),
+      bar(probability),
       element("span", { className: "figure", textContent: percent(probability) }),
     ),
   );
   return element("ul", { className: "alternatives" }, ...rows);
+}
+
+/** The length says what the figure beside it says. */
+function bar(share) {
+  const length = element("span");
+  length.style.width = `${100 * share}%`;
+  return element("span", { className: "bar", ariaHidden: "true" }, length);
 }
 
 function select(answer, id) {
@@ -158,11 +165,12 @@ function legend() {
   );
 }
 
-function inWords(evidence, label) {
+function inWords(evidence, label, labels) {
   const places = evidence.map.flat();
   const total = places.reduce((sum, value) => sum + value, 0);
+  const than = labels > 2 ? " above the labels' mean" : "";
   return (
     `It adds up: ${places.length} places ${signed(total)}, bias ${signed(evidence.bias)}, ` +
-    `together the logit of ${label}, ${signed(total + evidence.bias)}.`
+    `together the logit of ${label}${than}, ${signed(total + evidence.bias)}.`
   );
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
 from app.settings import Settings
 from tests import pictures
@@ -170,9 +170,10 @@ def test_ten_large_photos_leave_the_page_responsive(visit: Visit, service: httpx
     )
     with visit.page.expect_file_chooser() as chooser:
         visit.page.get_by_role("button", name="Choose photos").click()
-    chooser.value.set_files(
-        [{"name": name, "mimeType": "image/jpeg", "buffer": data} for name, data in photos.items()]
-    )
+    payloads: list[FilePayload] = [
+        {"name": name, "mimeType": "image/jpeg", "buffer": data} for name, data in photos.items()
+    ]
+    chooser.value.set_files(payloads)
     expect(visit.page.locator("progress").first).to_be_visible()
     expect(visit.page.locator(".verdict")).to_have_count(10, timeout=120_000)
     for name, data in photos.items():
