@@ -34,7 +34,7 @@ def test_the_cards(
     assert accuracy.value >= least
     assert accuracy.value == pytest.approx(np.trace(card.confusion) / np.sum(card.confusion))
     size = sum(path.stat().st_size for path in folder.iterdir())
-    assert size < 10_000_000
+    assert size < 14_000_000  # the network twice for CPUs: to answer, and to explain
 
 
 @pytest.mark.photos

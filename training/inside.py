@@ -65,7 +65,7 @@ def _taken_apart(network: keras.Model) -> tuple[dict[str, Any], Any]:
 
     copy = keras.models.clone_model(network, clone_function=clone, call_function=call)
     copy.set_weights(network.get_weights())
-    return tensors, copy.inputs
+    return tensors, copy.input
 
 
 def _evidence(network: keras.Model, tensors: dict[str, Any]) -> dict[str, Any]:

@@ -71,7 +71,7 @@ function making(card) {
     "details",
     {},
     element("summary", { textContent: "How it was made" }),
-    scroller("Recipe, data and libraries", table(["What", "Value"], rows)),
+    scroller("Recipe, data and libraries", table(["What", "Value"], rows, "pairs")),
   );
 }
 
@@ -82,9 +82,9 @@ function row(head, ...values) {
   return element("tr", {}, element("th", { scope: "row", textContent: head }), ...cells);
 }
 
-function table(heads, rows) {
+function table(heads, rows, className = "") {
   const cells = heads.map((text) => element("th", { scope: "col", textContent: text }));
-  return element("table", {}, element("thead", {}, element("tr", {}, ...cells)), element("tbody", {}, ...rows));
+  return element("table", { className }, element("thead", {}, element("tr", {}, ...cells)), element("tbody", {}, ...rows));
 }
 
 function scroller(title, content) {

@@ -53,6 +53,16 @@ function strip(one) {
         textContent: `${height} × ${width}, ${shown}${WORDS[one.step] ? `; ${WORDS[one.step]}` : ""}`,
       }),
     ),
-    element("img", { src: one.png, alt: `${one.layer}, ${one.step}: ${shown}`, decoding: "async" }),
+    picture(one.png, `${one.layer}, ${one.step}: ${shown}`),
+    picture(one.png, ""),
   );
+}
+
+/** The strip; on a phone, where the style shows the second too, each shows its half. */
+function picture(src, alt) {
+  const image = element("img", { src, alt, decoding: "async" });
+  image.addEventListener("load", () => {
+    image.style.setProperty("--half", image.naturalWidth / 2 / image.naturalHeight);
+  });
+  return image;
 }

@@ -56,7 +56,7 @@ function item({ layer, notes }, card) {
     block(layer, card),
     element("span", { className: "name", textContent: layer.name }),
     element("span", { className: "kind", textContent: [layer.kind, ...extras].join(" + ") }),
-    element("span", { className: "shape", textContent: layer.output_shape.join(" × ") }),
+    element("span", { className: "shape", textContent: layer.output_shape.join("×") }),
     element("span", {
       className: "parameters",
       textContent: parameters ? `${grouped(parameters)} parameters` : "no parameters",
@@ -92,7 +92,7 @@ function table(card) {
       {},
       element("th", { scope: "row", textContent: layer.name }),
       element("td", { textContent: layer.kind }),
-      element("td", { textContent: layer.output_shape.join(" × ") }),
+      element("td", { className: "shape", textContent: layer.output_shape.join("×") }),
       element("td", { className: "number", textContent: grouped(layer.parameters) }),
     ),
   );

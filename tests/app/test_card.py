@@ -10,6 +10,7 @@ import pytest
 
 from app.card import (
     CARD,
+    EXPLAIN,
     KERAS,
     LITERT,
     Input,
@@ -38,7 +39,8 @@ def test_a_published_folder_loads(folder: Path) -> None:
     card = load_card(folder)
     assert card.labels == ("down", "level", "slope")
     assert card.outputs == 3
-    assert set(card.files) == {KERAS, LITERT, "README.md", "training.png", "evaluation.png"}
+    plots = {"training.png", "evaluation.png"}
+    assert set(card.files) == {KERAS, LITERT, EXPLAIN, "README.md"} | plots
     assert {entry.name for entry in folder.iterdir()} == {CARD, *card.files}
 
 

@@ -117,7 +117,9 @@ def test_the_probes(service: httpx.Client) -> None:
 def test_the_reference_lists_every_route_and_problem(service: httpx.Client) -> None:
     assert service.get("/docs").status_code == 200
     document = service.get("/openapi.json").json()
-    assert set(document["paths"]) == {"/predict", "/model", "/livez", "/readyz"}
+    assert set(document["paths"]) == {
+        "/predict", "/explain", "/layers", "/model", "/model/plots/{name}", "/livez", "/readyz",
+    }  # fmt: skip
     predict = document["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {"multipart/form-data", "image/*"}
     told = set(predict["responses"])

@@ -55,6 +55,9 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate without a model": ("training.evaluate {d}/none {d}/photos", "no version of a model"),
     "evaluate without photos": ("training.evaluate models/digits {d}/none", "no such folder"),
     "evaluate with other classes": ("training.evaluate models/digits {d}/photos", "expected 0, 1"),
+    "export of nothing": ("training.export {d}/none", "no version of a model"),
+    "export of a file": ("training.export README.md", "expected a model folder"),
+    "export without arguments": ("training.export", "required: model"),
     "evaluate without arguments": ("training.evaluate", "required: model, photos"),
 }
 
@@ -85,7 +88,7 @@ def test_a_bad_command_is_one_line_and_exit_2(command: Command, folder: Path, na
     assert sorted((ROOT / "models").rglob("*")) == models
 
 
-@pytest.mark.parametrize("module", ["split", "fit", "evaluate"])
+@pytest.mark.parametrize("module", ["split", "fit", "evaluate", "export"])
 def test_help_is_quick_and_complete(command: Command, module: str) -> None:
     done = command(f"training.{module}", "--help")
     assert done.returncode == 0

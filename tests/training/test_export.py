@@ -1,0 +1,180 @@
+"""Adding explanations to published versions, and the networks that have one."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from app.card import CARD, EXPLAIN, KERAS, Card, load_card, sha256
+from app.classifier import Classifier
+from app.explainer import Explainer, NotExplainable, linear
+from app.feature_maps import strips
+from app.receptive_field import centres
+from tests import pictures
+from tests.conftest import Command
+from training.command import CommandError
+from training.export import add_explanation, export_litert
+from training.inside import show_inside
+from training.networks import cats_vs_dogs, digits, residual
+
+
+def shaken(network: keras.Model, seed: int = 0) -> keras.Model:
+    """Weights that no layer starts with, the normalisations' statistics too."""
+    random = np.random.default_rng(seed)
+    for layer in network.layers:
+        layer.set_weights(
+            [random.uniform(0.5, 1.5, weight.shape) if "norm" in layer.name else
+             weight + random.normal(0, 0.02, weight.shape) for weight in layer.get_weights()]
+        )  # fmt: skip
+    return network
+
+
+def tiny_residual(classes: int = 2) -> keras.Model:
+    return shaken(residual(classes, side=32, stem=4, widths=(4, 6), depths=(1, 2)))
+
+
+def inside(network: keras.Model, count: int = 3) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The extended network's outputs, and the network's own, for the same random photos."""
+    shape = (count, *network.input_shape[1:])
+    photos = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
+    outputs = show_inside(network)(photos, training=False)
+    arrays = {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
+    return arrays, keras.ops.convert_to_numpy(network(photos, training=False))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [tiny_residual(), tiny_residual(3), shaken(digits()), shaken(cats_vs_dogs(dropout=0.5))],
+    ids=["residual, sigmoid", "residual, softmax", "digits", "cats-vs-dogs with dropout"],
+)
+def test_the_terms_add_up_to_the_networks_own_logit(network: keras.Model) -> None:
+    outputs, own = inside(network)
+    assert outputs["probabilities"] == pytest.approx(own, abs=1e-6)
+    total = outputs["evidence"].sum((1, 2), np.float64) + outputs["bias"]
+    assert total == pytest.approx(outputs["logits"], abs=1e-4)
+
+
+def test_a_convolution_is_shown_with_its_normalisation() -> None:
+    outputs, _ = inside(tiny_residual())
+    assert "stem_norm" in outputs
+    assert "stem" not in outputs
+    assert (outputs["stem_relu"] == np.maximum(outputs["stem_norm"], 0)).all()
+
+
+def test_a_built_in_activation_is_taken_apart() -> None:
+    outputs, _ = inside(shaken(digits()))
+    assert (outputs["conv_2"] == np.maximum(outputs[linear("conv_2")], 0)).all()
+
+
+def test_a_network_that_ends_otherwise_has_layers_but_no_evidence() -> None:
+    inputs = keras.Input((12, 12, 1))
+    x = keras.layers.Conv2D(3, 3, activation="relu", name="conv")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dense(4, activation="relu")(x)
+    outputs = keras.layers.Dense(1, activation="sigmoid")(x)
+    arrays, _ = inside(keras.Model(inputs, outputs))
+    assert set(arrays) == {"probabilities", "logits", "conv", linear("conv")}
+
+
+def published(folder: Path, network: keras.Model, like: Card, **changes: Any) -> Path:
+    """A version folder, without explanations, of a network that nobody trained."""
+    from training.publish import Trained, _untested, _write
+
+    folder.mkdir(parents=True)
+    network.save(folder / KERAS)
+    export_litert(folder / KERAS, folder / "model.tflite", folder / EXPLAIN)
+    (folder / EXPLAIN).unlink()
+    trained = Trained(network, like.name, like.labels, {}, {}, (), 1)
+    _write(folder, _untested(trained, int(folder.name), folder).model_copy(update=changes))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def residual_version(tmp_path_factory: pytest.TempPathFactory, stripes_model: Path) -> Path:
+    card = load_card(stripes_model).model_copy(update={"labels": ("cat", "dog")})
+    return published(tmp_path_factory.mktemp("models") / "pets" / "2", tiny_residual(), card)
+
+
+def test_a_residual_version_gets_its_explanation(residual_version: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
+    add_explanation(folder)
+    classifier = Classifier.load(folder)
+    data = pictures.encode(pictures.noise(2, 90, 60))
+    terms = classifier.explainer.terms(classifier.pixels(data))
+    assert terms.probabilities[0] == pytest.approx(
+        classifier.predict(data).probabilities["dog"], abs=1e-6
+    )
+    assert terms.maps.sum() + terms.bias[0] == pytest.approx(terms.logits[0], abs=1e-4)
+    assert centres(classifier.card, 4, 0) == [0.125, 0.375, 0.625, 0.875]
+    steps = {(strip.layer, strip.step) for strip in strips(classifier, data)}
+    assert {("stem_norm", "convolution"), ("stem_relu", "ReLU")} <= steps
+    assert ("stage_1_1_shortcut_pool", "pooling") in steps
+
+
+def test_the_command_adds_the_file_and_leaves_the_rest(
+    residual_version: Path, tmp_path: Path, command: Command
+) -> None:
+    folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
+    (folder / "notes.txt").write_text("not on the card")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done = command("training.export", folder)
+    assert done.returncode == 0, done.stderr
+    assert f"added {folder / EXPLAIN}" in done.stdout
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {name: after[name] for name in before if name != CARD} == {
+        name: data for name, data in before.items() if name != CARD
+    }
+    card, old = (json.loads(text) for text in (after[CARD], before[CARD]))
+    assert card.pop("files") == old.pop("files") | {EXPLAIN: sha256(folder / EXPLAIN)}
+    assert card == old
+    assert command("training.export", folder).returncode == 0, "a second time does no harm"
+    assert [path.name for path in tmp_path.iterdir()] == ["2"]
+
+
+@pytest.mark.parametrize("damage", ["changed file", "no card", "wrong golden", "no network"])
+def test_a_damaged_version_is_left_as_it_is(
+    residual_version: Path, tmp_path: Path, command: Command, damage: str
+) -> None:
+    folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
+    card = json.loads((folder / CARD).read_text())
+    if damage == "changed file":
+        (folder / "model.tflite").write_bytes(b"other")
+    elif damage == "no card":
+        (folder / CARD).unlink()
+    elif damage == "wrong golden":
+        card["golden"][0]["outputs"][0] += 0.1
+        (folder / CARD).write_text(json.dumps(card))
+    else:
+        (folder / KERAS).write_bytes(b"no network")
+        card["files"][KERAS] = sha256(folder / KERAS)
+        (folder / CARD).write_text(json.dumps(card))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done = command("training.export", folder)
+    errors = [line for line in done.stderr.splitlines() if ": error: " in line]
+    assert (done.returncode, len(errors)) == (2, 1), done.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["2"]
+
+
+def test_a_network_that_cannot_be_converted_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / KERAS).write_text("no network")
+    with pytest.raises(CommandError, match="the conversion to LiteRT failed"):
+        export_litert(tmp_path / KERAS, tmp_path / "model.tflite", tmp_path / EXPLAIN)
+
+
+def test_a_version_that_ends_otherwise_says_so(tmp_path: Path, stripes_model: Path) -> None:
+    inputs = keras.Input((12, 12, 1), name="pixels")
+    x = keras.layers.Conv2D(3, 3, activation="relu", name="conv")(inputs)
+    x = keras.layers.Dense(4, activation="relu")(keras.layers.Flatten()(x))
+    network = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
+    folder = published(tmp_path / "odd" / "1", network, load_card(stripes_model))
+    add_explanation(folder)
+    explainer = Explainer(folder, load_card(folder))
+    pixels = np.zeros((12, 12, 1), np.uint8)
+    with pytest.raises(NotExplainable, match="does not end in one linear step"):
+        explainer.terms(pixels)
+    assert set(explainer.feature_maps(pixels)) == {"conv", linear("conv")}
