@@ -9,7 +9,7 @@ from PIL import Image
 from app.card import Card, Layer
 from app.classifier import Classifier
 from app.explainer import linear
-from app.palette import colours, normalised
+from app.palette import GAP, PALETTE, indices, normalised
 
 CHANNELS = 8  # of a strip
 _TILE = 96  # largest side of a channel's picture, in pixels
@@ -95,26 +95,24 @@ def _step(layer: Layer, after_linear: bool) -> str:
 
 def _draw(layer: str, step: str, values: np.ndarray, channels: list[int]) -> Strip:
     height, width, count = values.shape
-    tiles = [
-        _tile(picture) for picture in np.moveaxis(normalised(values[..., channels], 0.99), -1, 0)
-    ]
-    tile_width, tile_height = tiles[0].size
-    strip = Image.new("RGBA", ((tile_width + _GAP) * len(tiles) - _GAP, tile_height))
-    for place, tile in enumerate(tiles):
-        strip.paste(tile, (place * (tile_width + _GAP), 0))
+    shown = normalised(values[..., channels], 0.99)
+    tiles = [_tile(shown[..., place]) for place in range(len(channels))]
+    gap = np.full((len(tiles[0]), _GAP), GAP, np.uint8)
+    row = np.hstack([part for tile in tiles for part in (tile, gap)][:-1])
+    strip = Image.fromarray(row).convert("P")
+    strip.putpalette(PALETTE)
     buffer = io.BytesIO()
-    strip.quantize(128).save(buffer, "PNG")
+    strip.save(buffer, "PNG", transparency=GAP, compress_level=3)
     low, high = float(values.min()), float(values.max())
     return Strip(layer, step, (height, width, count), channels, low, high, buffer.getvalue())
 
 
-def _tile(values: np.ndarray) -> Image.Image:
-    """Small maps in whole squares, large ones reduced, to about the same size."""
+def _tile(values: np.ndarray) -> np.ndarray:
+    """A channel's numbers in the palette: reduced, or in whole squares, to about one size."""
     longest = max(values.shape)
-    picture = Image.fromarray(colours(values))
     if longest > _TILE:
-        size = tuple(max(1, round(side * _TILE / longest)) for side in picture.size)
-        return picture.resize((size[0], size[1]), Image.Resampling.BOX)
-    factor = max(1, _TILE // longest)
-    size = (picture.width * factor, picture.height * factor)
-    return picture.resize((size[0], size[1]), Image.Resampling.NEAREST)
+        height, width = (max(1, round(side * _TILE / longest)) for side in values.shape)
+        picture = Image.fromarray(values.astype(np.float32))
+        return indices(np.asarray(picture.resize((width, height), Image.Resampling.BOX)))
+    square = np.ones((max(1, _TILE // longest),) * 2, np.uint8)
+    return np.kron(indices(values), square)

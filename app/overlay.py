@@ -13,6 +13,7 @@ from app.palette import AGAINST, FOR, normalised
 _SIDE = 640  # the photo's longer side
 _MINIMUM = 280  # the legend's width
 _LEGEND = 60
+_REDUCED = 4  # the overlay is smooth: it is computed this many times smaller
 _OPACITY, _GREY = 0.85, 0.85
 _INK, _PAPER = (240, 240, 240), (18, 20, 28)
 
@@ -33,16 +34,18 @@ def draw(classifier: Classifier, data: bytes, explanation: Explanation) -> bytes
     # Less the labels' mean, which is zero for two: a softmax sees nothing but differences.
     mean = np.mean([evidence.map for evidence in explanation.evidence.values()], axis=0)
     values = normalised(explanation.evidence[label].map - mean)
-    smooth = spread(values, explanation.rows, explanation.columns, photo.height, photo.width)
+    small = [max(1, side // _REDUCED) for side in photo.size]
+    smooth = spread(values, explanation.rows, explanation.columns, small[1], small[0])
     # Without most of its colours, or an orange cat would look like evidence.
     photo = Image.blend(photo, photo.convert("L").convert("RGB"), _GREY)
-    photo.paste(_layer(smooth), (0, 0), _mask(smooth))
+    layer, mask = (each.resize(photo.size) for each in (_layer(smooth), _mask(smooth)))
+    photo.paste(layer, (0, 0), mask)
     width = max(photo.width, _MINIMUM)
     sheet = Image.new("RGB", (width, photo.height + _LEGEND), _PAPER)
     sheet.paste(photo, ((width - photo.width) // 2, 0))
     _legend(sheet, photo.height, label, explanation.prediction.probability)
     buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", compress_level=3)
+    sheet.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

@@ -24,6 +24,16 @@ def colours(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(values[..., np.newaxis] < 0, below, above), np.uint8)
 
 
+# A picture of signed values needs no more than a byte a pixel: 127 colours, and a gap.
+GAP = 127
+PALETTE = colours(np.linspace(-1, 1, GAP)).tobytes() + bytes(3)
+
+
+def indices(values: np.ndarray) -> np.ndarray:
+    """Values in -1..1 -> their numbers in `PALETTE`, uint8 of the same shape."""
+    return np.asarray(np.round((values + 1) * (GAP - 1) / 2), np.uint8)
+
+
 def normalised(values: np.ndarray, quantile: float = 1.0) -> np.ndarray:
     """Divided by the largest absolute value, so that zero stays zero: -1..1.
 

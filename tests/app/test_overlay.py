@@ -100,4 +100,4 @@ def test_relu_and_pooling_show_the_channels_of_their_convolution(classifier: Cla
     assert strips[0].high == strips[1].high
     picture = Image.open(io.BytesIO(strips[0].png))
     assert picture.size == (8 * 96 + 7 * 4, 96)
-    assert len(strips[0].png) < 60_000
+    assert len(strips[0].png) < 80_000  # a byte a pixel, before compression
