@@ -49,7 +49,8 @@ def strips(classifier: Classifier, data: bytes) -> list[Strip]:
 
     The channels are those that are most active, by the mean of what ReLU would keep; a
     ReLU and a pooling show the same ones as the convolution before them, so that a picture
-    can be followed. All channels of a strip share a scale.
+    can be followed: the last one that has as many channels, as its path may not be the only
+    one. All channels of a strip share a scale.
 
     Raises:
         app.images.PhotoError: the bytes are not a usable photo.
@@ -57,13 +58,15 @@ def strips(classifier: Classifier, data: bytes) -> list[Strip]:
     """
     maps = classifier.explainer.feature_maps(classifier.pixels(data))
     drawn: list[Strip] = []
-    shown: list[int] = []
+    shown: dict[int, list[int]] = {}
     for layer, step, values in _steps(classifier.card, maps):
-        if step in ("join", "convolution") or max(shown, default=0) >= values.shape[-1]:
-            shown = []
-        if step != "join":
-            shown = shown or most_active(values)
-            drawn.append(_draw(layer, step, values, shown))
+        count = values.shape[-1]
+        if step == "join":  # what comes next continues two paths, not one
+            shown.clear()
+            continue
+        if step == "convolution" or count not in shown:
+            shown[count] = most_active(values)
+        drawn.append(_draw(layer, step, values, shown[count]))
     return drawn
 
 

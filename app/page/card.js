@@ -8,7 +8,7 @@ export function cardOf(card) {
     "div",
     {},
     headline(card),
-    element("div", { className: "columns" }, figures(card), confusion(card)),
+    element("div", { className: "columns" }, ...[figures(card), confusion(card)].filter(Boolean)),
     ...plots(card),
     making(card),
   );
@@ -25,6 +25,7 @@ function headline(card) {
 }
 
 function figures(card) {
+  if (Object.keys(card.metrics).length === 0) return null;
   const rows = Object.entries(card.metrics).map(([name, metric]) => {
     const interval = metric.low === null ? "" : `${round(metric.low)} to ${round(metric.high)}`;
     return row(name.replaceAll("_", " "), round(metric.value), interval, grouped(metric.samples));

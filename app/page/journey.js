@@ -25,7 +25,8 @@ export function journey(photo) {
     inside.replaceChildren(element("progress", { ariaLabel: "Loading the layers" }));
     try {
       const answer = await layers(photo);
-      inside.replaceChildren(...answer.strips.map(strip));
+      const firsts = new Map(answer.strips.map((one) => [one.step, one]).reverse());
+      inside.replaceChildren(...answer.strips.map((one) => strip(one, firsts.get(one.step) === one)));
     } catch (problem) {
       asked = false; // opening it again tries again
       inside.replaceChildren(
@@ -37,8 +38,10 @@ export function journey(photo) {
   return details;
 }
 
-function strip(one) {
+/** The first strip of its kind says in words what its step does. */
+function strip(one, first) {
   const [height, width, channels] = one.shape;
+  const words = first && WORDS[one.step] ? `; ${WORDS[one.step]}` : "";
   const shown = `${one.channels.length} of ${grouped(channels)} channels`;
   return element(
     "figure",
@@ -50,7 +53,7 @@ function strip(one) {
       element("span", { className: `step ${one.step.toLowerCase()}`, textContent: one.step }),
       element("span", {
         className: "hint",
-        textContent: `${height} × ${width}, ${shown}${WORDS[one.step] ? `; ${WORDS[one.step]}` : ""}`,
+        textContent: `${height} × ${width}, ${shown}${words}`,
       }),
     ),
     picture(one.png, `${one.layer}, ${one.step}: ${shown}`),

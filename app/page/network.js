@@ -4,6 +4,7 @@ import { drawing, element, grouped } from "./dom.js";
 
 // These change no shape; they are noted at the layer before them.
 const NOTES = new Set(["BatchNormalization", "ReLU", "Activation", "Dropout", "Rescaling", "Add"]);
+const SHORT = { BatchNormalization: "norm", Add: "sum", Rescaling: "rescaling" };
 const FAMILIES = [
   [/Input/, "input"],
   [/Conv/, "convolution"],
@@ -15,7 +16,9 @@ const FAMILIES = [
 export function network(card) {
   const blocks = [];
   for (const layer of card.layers) {
-    if (NOTES.has(layer.kind) && blocks.length > 0) blocks.at(-1).notes.push(layer);
+    // Where paths run side by side, the layers of one stand between those of another.
+    const own = blocks.findLast((block) => layer.name.startsWith(`${block.layer.name}_`));
+    if (NOTES.has(layer.kind) && blocks.length > 0) (own ?? blocks.at(-1)).notes.push(layer);
     else blocks.push({ layer, notes: [] });
   }
   const total = `${grouped(card.parameters)} parameters in ${card.layers.length} layers.`;
@@ -48,20 +51,31 @@ function item({ layer, notes }, card) {
   const activation = layer.settings.activation;
   const extras = [
     ...(activation && activation !== "linear" ? [activation] : []),
-    ...notes.map((note) => note.kind),
+    ...new Set(notes.map((note) => SHORT[note.kind] ?? spaced(note.kind))),
   ];
   return element(
     "li",
     { className: family(layer) },
     block(layer, card),
-    element("span", { className: "name", textContent: layer.name }),
-    element("span", { className: "kind", textContent: [layer.kind, ...extras].join(" + ") }),
+    element("span", { className: "name" }, ...broken(layer.name)),
+    element("span", { className: "kind", textContent: [spaced(layer.kind), ...extras].join(" + ") }),
     element("span", { className: "shape", textContent: layer.output_shape.join("×") }),
     element("span", {
       className: "parameters",
       textContent: parameters ? `${grouped(parameters)} parameters` : "no parameters",
     }),
   );
+}
+
+/** "GlobalAveragePooling2D" as "Global average pooling", which breaks into lines. */
+function spaced(kind) {
+  return kind.replace(/2D$/, "").replaceAll(/([a-z])([A-Z][a-z])/g, (_, end, start) => `${end} ${start.toLowerCase()}`);
+}
+
+/** A name may break after each underscore. */
+function broken(name) {
+  const parts = name.split(/(?<=_)/);
+  return parts.flatMap((part, index) => (index ? [element("wbr"), part] : [part]));
 }
 
 const family = (layer) => FAMILIES.find(([pattern]) => pattern.test(layer.kind))?.[1] ?? "other";

@@ -9,10 +9,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from app.classifier import Classifier
 from app.settings import Settings
 from tests import pictures
 from tests.browser import SCREENSHOTS, Visit, launched, visiting, wait_until
 from tests.conftest import ROOT, serving
+from training.originals import open_originals
 
 PHOTO = pictures.encode(pictures.noise(3, 320, 240), "JPEG")
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
@@ -89,6 +91,18 @@ def test_a_photo_gets_the_answer_of_the_api(
     rows = result(visit.page, "noise.jpg").locator(".alternatives li")
     expect(rows).to_have_count(2)
     expect(visit.page.get_by_role("status")).to_have_text(f"noise.jpg: {label}, {shown}")
+
+
+@pytest.mark.photos
+@pytest.mark.parametrize("label", ["cat", "dog"])
+def test_a_real_photo_gets_the_right_label(visit: Visit, photos_data: Path, label: str) -> None:
+    """The first test photo of each that the network is sure of, and right about, by itself."""
+    classifier = Classifier.load(ROOT / "models" / "cats-vs-dogs" / "1")
+    with open_originals(photos_data / "train.zip") as originals:
+        photos = (originals.read((label, number)) for number in range(1500, 2500))
+        sure = (data for data in photos if classifier.predict(data).probabilities[label] > 0.9)
+        transfer(visit.page, "drop", {f"{label}.jpg": (next(sure), "image/jpeg")})
+    assert answered(visit.page, f"{label}.jpg")[0] == label
 
 
 def test_a_photo_is_chosen_in_the_file_dialog(visit: Visit) -> None:

@@ -110,7 +110,11 @@ def test_a_residual_version_gets_its_explanation(residual_version: Path, tmp_pat
     )
     assert terms.maps.sum() + terms.bias[0] == pytest.approx(terms.logits[0], abs=1e-4)
     assert centres(classifier.card, 4, 0) == [0.125, 0.375, 0.625, 0.875]
-    steps = {(strip.layer, strip.step) for strip in strips(classifier, data)}
+    drawn = strips(classifier, data)
+    shown = {strip.layer: strip.channels for strip in drawn}
+    assert shown["stage_1_1_a_relu"] == shown["stage_1_1_a_norm"], "though another path is between"
+    assert shown["stage_1_1_shortcut_pool"] == shown["stem_relu"]
+    steps = {(strip.layer, strip.step) for strip in drawn}
     assert {("stem_norm", "convolution"), ("stem_relu", "ReLU")} <= steps
     assert ("stage_1_1_shortcut_pool", "pooling") in steps
 
