@@ -23,6 +23,13 @@ PHOTO = pictures.encode(pictures.noise(1, 100, 80), "JPEG")
 
 
 @pytest.fixture(scope="module")
+def service() -> Iterator[httpx.Client]:
+    """The lecture's network, whose layers are known here, whatever version is the newest."""
+    with serving(Settings(model=ROOT / "models" / "cats-vs-dogs" / "1")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def stripes_service(stripes_model: Path) -> Iterator[httpx.Client]:
     with serving(Settings(model=stripes_model)) as client:
         yield client

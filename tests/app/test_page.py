@@ -27,6 +27,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
+def service() -> Iterator[httpx.Client]:
+    """The lecture's network, whose layers are known here, whatever version is the newest."""
+    with serving(Settings(model=ROOT / "models" / "cats-vs-dogs" / "1")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def digits() -> Iterator[httpx.Client]:
     with serving(Settings(model=ROOT / "models" / "digits")) as client:
         yield client
