@@ -131,6 +131,14 @@ RESIDUAL = Recipe(
 """Ours, and the default.
 
     python -m training.fit
+
+Not run to its end on the lecture's 2,000 photos here: with 120 epochs it stood at 86.8 % of the
+validation photos after 105, which took 34 minutes on one busy core. With more photos,
+
+    python -m training.fit --data data/more --epochs 60
+
+96.6 % of the test photos (95.7 to 97.3) in the run behind models/cats-vs-dogs/2, which trained
+on 12,991 photos for 89 minutes on one core that had other work, too.
 """
 
 FINETUNE = Recipe(

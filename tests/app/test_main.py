@@ -106,7 +106,7 @@ def test_the_model_as_text_is_the_table_that_keras_prints(service: httpx.Client)
     answer = service.get("/model", headers={"Accept": "text/plain"})
     assert answer.headers["content-type"].startswith("text/plain")
     assert answer.text.startswith('Model: "')
-    assert "Total params: 991,041" in answer.text
+    assert "Total params: 1,598,057" in answer.text
 
 
 def test_the_probes(service: httpx.Client) -> None:
