@@ -1,5 +1,6 @@
 """Photos in, predictions out: decode -> engine -> labels."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +33,13 @@ class Classifier:
         engine: Engine,
         max_pixels: int = images.MAX_PIXELS,
         folder: Path = Path(),
+        formats: Collection[str] = images.FORMATS,
     ) -> None:
         self.card = card
         self.engine = engine
         self.max_pixels = max_pixels
         self.folder = folder
+        self.formats = formats
         self.explainer = Explainer(folder, card)
 
     @classmethod
@@ -48,22 +51,25 @@ class Classifier:
         engine: Choice = "auto",
         threads: int = 1,
         max_pixels: int = images.MAX_PIXELS,
+        formats: Collection[str] = images.FORMATS,
     ) -> "Classifier":
-        """Load a model folder, and have it reproduce the golden predictions of its card.
+        """Load a model folder, warm it, and have it reproduce its card's golden predictions.
 
         Args:
             path: a version folder, or a folder of versions (the highest is taken).
             version: that version instead.
             engine: see `app.engine.load_engine`.
             threads: photos that are worked on at the same time, a core each.
-            max_pixels: see `app.images.decode`.
+            max_pixels, formats: see `app.images.decode`.
 
         Raises:
             ModelError: the folder is missing, damaged, or answers otherwise than its card says.
         """
         folder = find_version(path, version)
         card = load_card(folder)
-        classifier = cls(card, load_engine(folder, card, engine, threads), max_pixels, folder)
+        loaded = load_engine(folder, card, engine, threads)
+        loaded.warm()
+        classifier = cls(card, loaded, max_pixels, folder, formats)
         classifier._check_golden(folder)
         return classifier
 
@@ -82,11 +88,15 @@ class Classifier:
             app.images.PhotoError: the bytes are not a usable photo.
         """
         shape = self.card.input
-        return images.decode(data, shape.height, shape.width, shape.channels, self.max_pixels)
+        size = (shape.height, shape.width, shape.channels)
+        return images.decode(data, *size, self.max_pixels, self.formats)
 
-    def predict_pixels(self, batch: np.ndarray) -> list[Prediction]:
-        """Classify decoded photos: uint8 (photos, height, width, channels)."""
-        return [self.label(outputs) for outputs in self.engine.run(batch)]
+    def predict_pixels(self, batch: np.ndarray, alone: bool = False) -> list[Prediction]:
+        """Classify decoded photos: uint8 (photos, height, width, channels).
+
+        `alone`: see `app.engine.Engine.run`.
+        """
+        return [self.label(outputs) for outputs in self.engine.run(batch, alone)]
 
     def label(self, outputs: np.ndarray) -> Prediction:
         """Name the network's outputs for one photo, float32 (outputs,)."""
@@ -103,7 +113,7 @@ class Classifier:
     def _check_golden(self, folder: Path) -> None:
         for golden in self.card.golden:
             pixels = golden_pixels(golden.seed, self.card.input)
-            outputs = self.engine.run(pixels[np.newaxis])[0]
+            outputs = self.engine.run(pixels[np.newaxis], alone=golden.seed % 2 == 1)[0]
             if not matches(golden.outputs, outputs, GOLDEN_TOLERANCE):
                 raise ModelError(
                     f"{folder}: the {self.engine.name} engine does not reproduce the card's golden "

@@ -4,15 +4,36 @@ This is the only decoder of the project. Training and serving both call `decode`
 that a network is asked about photos prepared exactly as those it learned from.
 """
 
+import functools
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
-from PIL import Image, ImageOps
 
-# Formats by Pillow's names, most frequent first. Only their parsers ever see a byte.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+# Registered here, or Pillow would import all its forty parsers when it meets the first WebP.
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,  # noqa: F401 - imported to be registered
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageOps,
+    JpegImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
+
+# Most frequent first. A file is shown to the parser of the format it claims to be, and to
+# no other.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIC")
+
+# The brands of still pictures in ISO/IEC 23008-12 (HEIF) and the AV1 image file format.
+_BRANDS = {
+    b"avif": "AVIF", b"avis": "AVIF",
+    b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC",
+    b"hevc": "HEIC", b"hevx": "HEIC", b"hevm": "HEIC", b"hevs": "HEIC",
+}  # fmt: skip
 
 # Below Pillow's own alarm at 89 megapixels; a 48-megapixel phone photo passes.
 MAX_PIXELS = 50_000_000
@@ -21,6 +42,9 @@ MODES = {1: "L", 3: "RGB"}  # channels -> Pillow mode
 
 # Beyond its alarm Pillow only warns. A photo that sets it off is refused, not logged.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+# The callers have a thread a core; the parser would start as many again for every photo.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 class PhotoError(ValueError):
@@ -37,8 +61,8 @@ class EmptyPhoto(PhotoError):
 class UnsupportedFormat(PhotoError):
     """Not one of the accepted formats, or not an image at all."""
 
-    def __init__(self) -> None:
-        super().__init__(f"The file is not a photo in an accepted format: {', '.join(FORMATS)}.")
+    def __init__(self, formats: Collection[str]) -> None:
+        super().__init__(f"The file is not a photo in an accepted format: {', '.join(formats)}.")
 
 
 class BrokenPhoto(PhotoError):
@@ -74,7 +98,12 @@ class TooManyPixels(PhotoError):
 
 
 def decode(
-    data: bytes, height: int, width: int, channels: int, max_pixels: int = MAX_PIXELS
+    data: bytes,
+    height: int,
+    width: int,
+    channels: int,
+    max_pixels: int = MAX_PIXELS,
+    formats: Collection[str] = FORMATS,
 ) -> np.ndarray:
     """Decode one photo to the size and channels of a network.
 
@@ -83,10 +112,11 @@ def decode(
     antialiased bilinear filter. Colour profiles are not applied.
 
     Args:
-        data: the bytes of a file in one of `FORMATS`.
+        data: the bytes of a file in one of `formats`.
         height, width: the size of the result in pixels.
         channels: 3 for RGB, 1 for luminance (ITU-R 601-2, as Pillow's mode "L").
         max_pixels: refuse photos whose width times height, by their header, exceeds this.
+        formats: those of `FORMATS` that are accepted.
 
     Returns:
         uint8 array of shape (height, width, channels), values 0..255.
@@ -95,16 +125,21 @@ def decode(
         PhotoError: one of its subclasses above; nothing else, whatever the bytes are.
     """
     image = _decode(
-        data, max_pixels, MODES[channels], max(height, width), lambda _: (width, height)
+        data, max_pixels, formats, MODES[channels], max(height, width), lambda _: (width, height)
     )
     return np.array(image, dtype=np.uint8).reshape(height, width, channels)
 
 
-def preview(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def preview(
+    data: bytes,
+    side: int,
+    max_pixels: int = MAX_PIXELS,
+    formats: Collection[str] = FORMATS,
+) -> Image.Image:
     """The photo to look at: as `decode` prepares it, in colour, with its own proportions.
 
     Args:
-        data, max_pixels: as for `decode`.
+        data, max_pixels, formats: as for `decode`.
         side: the longer side of the result in pixels.
 
     Returns:
@@ -118,12 +153,13 @@ def preview(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image
         scale = side / max(size)
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
-    return _decode(data, max_pixels, "RGB", side, fit)
+    return _decode(data, max_pixels, formats, "RGB", side, fit)
 
 
 def _decode(
     data: bytes,
     max_pixels: int,
+    formats: Collection[str],
     mode: str,
     side: int,
     target: Callable[[tuple[int, int]], tuple[int, int]],
@@ -131,8 +167,10 @@ def _decode(
     """Decode, turn upright, convert to `mode` and resize to `target(upright size)`."""
     if not data:
         raise EmptyPhoto
-    image = _open(data, max_pixels)
-    name = image.format or "image"
+    name = _name(data[:256])
+    if name is None or name not in formats:
+        raise UnsupportedFormat(formats)
+    image = _open(data, name, max_pixels)
     try:
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 scale at a fraction of the cost. The
         # square covers both orientations, as the EXIF tag is not looked at yet.
@@ -147,16 +185,15 @@ def _decode(
         raise BrokenPhoto(name, _reason(error)) from error
 
 
-def _open(data: bytes, max_pixels: int) -> Image.Image:
-    """Read the header, in the accepted formats only, and hold the size to the limit."""
+def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
+    """Read the header, as that of the format `name`, and hold the size to the limit."""
+    if name == "HEIC":
+        _register_heic()
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=["HEIF" if name == "HEIC" else name])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooManyPixels(max_pixels, None) from error
     except Exception as error:
-        name = _name(data[:16])
-        if name is None:
-            raise UnsupportedFormat from error
         raise BrokenPhoto(name, "its header is damaged or cut off") from error
     if image.width * image.height > max_pixels:
         raise TooManyPixels(max_pixels, image.size)
@@ -164,16 +201,27 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
 
 
 def _name(prefix: bytes) -> str | None:
-    """The accepted format that a file starting with `prefix` claims to be, if any."""
-    Image.preinit()
+    """The format that a file starting with `prefix` claims to be, of `FORMATS`, if any."""
+    if prefix[4:8] == b"ftyp":
+        # The major brand; "mif1" says no more than that compatible ones follow.
+        brands = [prefix[8:12], *(prefix[at : at + 4] for at in range(16, len(prefix), 4))]
+        length = int.from_bytes(prefix[:4], "big")
+        return next(filter(None, map(_BRANDS.get, brands[: max(1, length // 4 - 3)])), None)
     for name in FORMATS:
-        if name not in Image.OPEN:
-            Image.init()
-        accept = Image.OPEN[name][1]
+        accept = Image.OPEN[name][1] if name in Image.OPEN else None
         # A plugin answers True, or a sentence why it cannot read what is of its format.
         if accept is not None and accept(prefix):
             return name
     return None
+
+
+@functools.cache
+def _register_heic() -> None:
+    """On the first such photo: most services never see one, and the library takes memory."""
+    import pillow_heif
+
+    pillow_heif.options.DECODE_THREADS = 1
+    pillow_heif.register_heif_opener()
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -29,7 +29,7 @@ def draw(classifier: Classifier, data: bytes, explanation: Explanation) -> bytes
     Raises:
         app.images.PhotoError: the bytes are not a usable photo.
     """
-    photo = images.preview(data, _SIDE, classifier.max_pixels)
+    photo = images.preview(data, _SIDE, classifier.max_pixels, classifier.formats)
     label = explanation.prediction.label
     # Less the labels' mean, which is zero for two: a softmax sees nothing but differences.
     mean = np.mean([evidence.map for evidence in explanation.evidence.values()], axis=0)

@@ -6,7 +6,10 @@ import zlib
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from PIL import Image
+
+pillow_heif.register_heif_opener()
 
 
 def gradient(width: int = 64, height: int = 48) -> Image.Image:
@@ -24,9 +27,9 @@ def noise(seed: int, width: int = 64, height: int = 64) -> Image.Image:
 
 
 def encode(image: Image.Image, name: str = "PNG", **options: Any) -> bytes:
-    """The bytes of the picture's file."""
+    """The bytes of the picture's file in one of `app.images.FORMATS`, or in another of Pillow's."""
     buffer = io.BytesIO()
-    image.save(buffer, name, **options)
+    image.save(buffer, "HEIF" if name == "HEIC" else name, **options)
     return buffer.getvalue()
 
 
@@ -34,7 +37,8 @@ def with_orientation(image: Image.Image, orientation: int, name: str = "JPEG") -
     """A file whose EXIF block says how to turn the picture."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encode(image, name, exif=exif, quality=95)
+    # As bytes: from them pillow-heif makes the boxes that turn a HEIC, where EXIF does not.
+    return encode(image, name, exif=exif.tobytes(), quality=95)
 
 
 def png_claiming(width: int, height: int) -> bytes:

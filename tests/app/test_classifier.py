@@ -18,12 +18,16 @@ class Fixed:
     """An engine that answers the same to everything."""
 
     name = "fixed"
+    largest = 1
 
     def __init__(self, *outputs: float) -> None:
         self._outputs = np.array([outputs], np.float32)
 
-    def run(self, batch: np.ndarray) -> np.ndarray:
+    def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:  # noqa: ARG002 - Engine's
         return np.repeat(self._outputs, len(batch), axis=0)
+
+    def warm(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -88,9 +92,9 @@ def test_the_card_decides_the_size(card: Card) -> None:
     sizes: list[tuple[int, ...]] = []
 
     class Spy(Fixed):
-        def run(self, batch: np.ndarray) -> np.ndarray:
+        def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
             sizes.append(batch.shape)
-            return super().run(batch)
+            return super().run(batch, alone)
 
     other = card.model_copy(update={"input": Input(height=20, width=30, channels=3)})
     Classifier(other, Spy(0.2, 0.5, 0.3)).predict(pictures.encode(pictures.gradient()))

@@ -1,0 +1,185 @@
+"""Photos wait in one line, and whoever comes free takes the next; nobody waits for a timer.
+
+Places   how many photos may be inside at a time, and how fast they leave
+Workers  threads that take what is waiting, in order of arrival, a batch at a time
+"""
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_MEMORY = 256  # photos after which older ones count half in the drain rate
+_LONGEST_RETRY = 60  # seconds
+
+
+class Full(Exception):
+    """There is no place left; `retry_after` is the time in which all before are done, in s."""
+
+    def __init__(self, limit: int, actual: int, retry_after: int) -> None:
+        super().__init__(f"{actual} photos are waiting or worked on; at most {limit} may be.")
+        self.limit = limit
+        self.actual = actual
+        self.retry_after = retry_after
+
+
+class Places:
+    """Counts photos in and out. Safe to call from several threads."""
+
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limit = limit
+        self.taken = 0
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._since = clock()
+        self._busy = 0.0  # seconds in which there was something to do
+        self._left = 0.0  # photos that left in them
+
+    def check(self, photos: int = 1) -> None:
+        """Raise what `take` would raise, without taking a place.
+
+        Raises:
+            Full: fewer than `photos` places are left.
+        """
+        if self.taken + photos > self.limit:
+            raise Full(self.limit, self.taken, self.retry_after)
+
+    def take(self, photos: int = 1) -> None:
+        """Take places, all or none.
+
+        Raises:
+            Full: fewer than `photos` are left.
+        """
+        with self._lock:
+            self.check(photos)
+            self._pass_time()
+            self.taken += photos
+
+    def give_back(self, photos: int = 1) -> None:
+        """The photos are done, one way or the other."""
+        with self._lock:
+            self._pass_time()
+            self.taken -= photos
+            self._left += photos
+            if self._left > _MEMORY:
+                self._left /= 2
+                self._busy /= 2
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds in which all that are inside will be done, at the measured rate."""
+        if not self._left:
+            return 1
+        seconds = self.taken * self._busy / self._left
+        return min(max(math.ceil(seconds), 1), _LONGEST_RETRY)
+
+    def _pass_time(self) -> None:
+        now = self._clock()
+        if self.taken:
+            self._busy += now - self._since
+        self._since = now
+
+
+class Workers(Generic[T, R]):
+    """Threads over one line of waiting items.
+
+    Args:
+        work: called with 1 to `largest` items in order of arrival, returns as many results.
+            What it raises is the result of all of them.
+        threads: how many batches are worked on at a time.
+        largest: the most items of a batch. A batch is whatever waits when a thread comes
+            free: one item on an idle service.
+    """
+
+    def __init__(
+        self, work: Callable[[list[T]], Sequence[R]], threads: int, largest: int = 1
+    ) -> None:
+        self._work = work
+        self._largest = largest
+        self._waiting: OrderedDict[Future[R], T] = OrderedDict()
+        self._changed = threading.Condition()
+        self._stopped = False
+        self.busy = 0  # threads at work
+        self._threads = [
+            threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __len__(self) -> int:
+        """How many items are waiting."""
+        return len(self._waiting)
+
+    def submit(self, item: T) -> Future[R]:
+        """Put an item at the end of the line. Cancelling the future takes it out again."""
+        future: Future[R] = Future()
+        with self._changed:
+            if self._stopped:
+                raise RuntimeError("the workers have been stopped")
+            self._waiting[future] = item
+            self._changed.notify()
+        future.add_done_callback(self._forget)
+        return future
+
+    def stop(self, patience: float = 5.0) -> None:
+        """Cancel what waits and let what is worked on finish, for `patience` seconds."""
+        with self._changed:
+            self._stopped = True
+            waiting = list(self._waiting)
+            self._changed.notify_all()
+        for future in waiting:
+            future.cancel()
+        deadline = time.monotonic() + patience
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _forget(self, future: "Future[R]") -> None:
+        # Without this the bytes of cancelled photos would pile up behind a long line.
+        if future.cancelled():
+            with self._changed:
+                self._waiting.pop(future, None)
+
+    def _run(self) -> None:
+        while (batch := self._take()) is not None:
+            _settle(self._work, batch)
+            del batch  # an idle thread keeps no photo
+            with self._changed:
+                self.busy -= 1
+
+    def _take(self) -> "list[tuple[Future[R], T]] | None":
+        """The next batch, or None after `stop`; counts the thread as busy."""
+        with self._changed:
+            while not self._stopped:
+                batch = []
+                while self._waiting and len(batch) < self._largest:
+                    future, item = self._waiting.popitem(last=False)
+                    if future.set_running_or_notify_cancel():
+                        batch.append((future, item))
+                if batch:
+                    self.busy += 1
+                    return batch
+                self._changed.wait()
+            return None
+
+
+def _settle(
+    work: Callable[[list[T]], Sequence[R]], batch: list[tuple["Future[R]", T]]
+) -> None:
+    """Do the work and give every item of the batch its result, or all of them the error."""
+    try:
+        results = work([item for _, item in batch])
+        if len(results) != len(batch):
+            raise RuntimeError(f"{len(results)} results for {len(batch)} items")
+    except BaseException as error:
+        for future, _ in batch:
+            future.set_exception(error)
+    else:
+        for (future, _), result in zip(batch, results, strict=True):
+            future.set_result(result)
