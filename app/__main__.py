@@ -5,41 +5,44 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 
-import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
 
+from app import logs
 from app.card import ModelError
+from app.keys import KeysError
 from app.main import create_app, load_classifier
+from app.server import Server
 from app.settings import Settings
-
-# Less than the 10 seconds after which `docker stop` kills.
-GRACE_SECONDS = 8
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; a wrong setting or model is one line and exit 2."""
     # Until the server handles it: the first process of a container would ignore it otherwise.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
-    _warn_of_misspelled()
     try:
         settings = CliApp.run(Settings, cli_args=sys.argv[1:])
+        logs.set_up(settings.log_format, settings.log_level)
+        _warn_of_misspelled()
         app = create_app(settings, load_classifier(settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "APP_" + "_".join(str(part) for part in first["loc"]).upper()
-        sys.exit(_fail(f"{name}={first['input']!r}: {first['msg']}"))
-    except (SettingsError, ModelError) as error:
+        sys.exit(_fail(_slip(error)))
+    except (SettingsError, ModelError, KeysError) as error:
         sys.exit(_fail(str(error)))
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_level="info",
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
+    with suppress(KeyboardInterrupt):
+        Server(app, settings).run()
+
+
+def _slip(error: ValidationError) -> str:
+    """The first wrong setting, its value and what is wrong with it; never an API key."""
+    first = error.errors()[0]
+    if not first["loc"]:
+        return str(first["msg"])
+    name = f"APP_{first['loc'][0]}".upper()
+    value = "" if name == "APP_API_KEYS" else f"={first['input']!r}"
+    return f"{name}{value}: {first['msg']}"
 
 
 def _warn_of_misspelled() -> None:

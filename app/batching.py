@@ -30,13 +30,12 @@ class Full(Exception):
 
 
 class Places:
-    """Counts photos in and out. Safe to call from several threads."""
+    """Counts photos in and out. For one thread, as an event loop is."""
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
         self.taken = 0
         self._clock = clock
-        self._lock = threading.Lock()
         self._since = clock()
         self._busy = 0.0  # seconds in which there was something to do
         self._left = 0.0  # photos that left in them
@@ -56,20 +55,18 @@ class Places:
         Raises:
             Full: fewer than `photos` are left.
         """
-        with self._lock:
-            self.check(photos)
-            self._pass_time()
-            self.taken += photos
+        self.check(photos)
+        self._pass_time()
+        self.taken += photos
 
     def give_back(self, photos: int = 1) -> None:
         """The photos are done, one way or the other."""
-        with self._lock:
-            self._pass_time()
-            self.taken -= photos
-            self._left += photos
-            if self._left > _MEMORY:
-                self._left /= 2
-                self._busy /= 2
+        self._pass_time()
+        self.taken -= photos
+        self._left += photos
+        if self._left > _MEMORY:
+            self._left /= 2
+            self._busy /= 2
 
     @property
     def retry_after(self) -> int:
@@ -128,7 +125,7 @@ class Workers(Generic[T, R]):
         future.add_done_callback(self._forget)
         return future
 
-    def stop(self, patience: float = 5.0) -> None:
+    def stop(self, patience: float = 1.0) -> None:
         """Cancel what waits and let what is worked on finish, for `patience` seconds."""
         with self._changed:
             self._stopped = True
@@ -157,7 +154,7 @@ class Workers(Generic[T, R]):
         """The next batch, or None after `stop`; counts the thread as busy."""
         with self._changed:
             while not self._stopped:
-                batch = []
+                batch: list[tuple[Future[R], T]] = []
                 while self._waiting and len(batch) < self._largest:
                     future, item = self._waiting.popitem(last=False)
                     if future.set_running_or_notify_cancel():
@@ -169,9 +166,7 @@ class Workers(Generic[T, R]):
             return None
 
 
-def _settle(
-    work: Callable[[list[T]], Sequence[R]], batch: list[tuple["Future[R]", T]]
-) -> None:
+def _settle(work: Callable[[list[T]], Sequence[R]], batch: list[tuple["Future[R]", T]]) -> None:
     """Do the work and give every item of the batch its result, or all of them the error."""
     try:
         results = work([item for _, item in batch])

@@ -1,13 +1,15 @@
 """The routes that show what the network sees: `/explain` and `/layers`."""
 
+from functools import partial
 from typing import Any, Literal
 
-from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
 from app import evidence, feature_maps, overlay, problems
 from app.answers import ExplanationBody, LayersBody
 from app.classifier import Classifier
+from app.inference import Inference
+from app.predict import STATUSES, disconnected
 from app.uploads import PHOTO_BODY, read_photo
 
 router = APIRouter()
@@ -27,7 +29,7 @@ _FORMAT: dict[str, Any] = {
     response_model=ExplanationBody,
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **problems.responses(400, 404, 413, 415, 422, 500, 503),
+        **problems.responses(404, *STATUSES),
     },
     openapi_extra={"requestBody": PHOTO_BODY, "parameters": [_FORMAT]},
 )
@@ -40,22 +42,24 @@ async def explain(request: Request) -> Response:
     classifier: Classifier = request.state.classifier
     data = await read_photo(request, request.app.state.settings.max_bytes)
     work = _explain if wanted == "json" else _draw
-    body, media = await to_thread.run_sync(work, classifier, data, limiter=request.state.limiter)
+    inference: Inference = request.state.inference
+    body, media = await inference.run(partial(work, classifier, data), disconnected(request))
     return Response(body, media_type=media, headers={"Vary": "Accept"})
 
 
 @router.post(
     "/layers",
     summary="One photo's way through the layers",
-    responses=problems.responses(400, 404, 413, 415, 422, 500, 503),
+    responses=problems.responses(404, *STATUSES),
     openapi_extra={"requestBody": PHOTO_BODY},
 )
 async def layers(request: Request) -> LayersBody:
     """Each convolution, ReLU and pooling: a strip of its most active feature maps, as PNG."""
     classifier: Classifier = request.state.classifier
     data = await read_photo(request, request.app.state.settings.max_bytes)
-    limiter = request.state.limiter
-    strips = await to_thread.run_sync(feature_maps.strips, classifier, data, limiter=limiter)
+    inference: Inference = request.state.inference
+    job = partial(feature_maps.strips, classifier, data)
+    strips = await inference.run(job, disconnected(request))
     return LayersBody.of(classifier.card, strips)
 
 

@@ -1,24 +1,36 @@
-"""`create_app()`, the lifespan and the routes; those of `/explain` and of the page have files."""
+"""`create_app()`, the lifespan and `/model`; the other routes have files of their own."""
 
+import asyncio
 import logging
+import signal
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-from anyio import CapacityLimiter, to_thread
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
+from starlette.middleware.cors import CORSMiddleware
 
-from app import images, insight, problems, web
-from app.answers import PredictionBody
-from app.card import Card
+from app import insight, predict, probes, problems, web
+from app.card import Card, find_version
 from app.classifier import Classifier
+from app.gate import Gate
+from app.inference import Inference
+from app.keys import Keys, read_keys
+from app.metrics import Metrics
+from app.observer import Observer
+from app.rollout import Rollout
 from app.settings import Settings
-from app.uploads import PHOTO_BODY, read_photo
 
 logger = logging.getLogger(__name__)
+
+# What a page of another site may send and read, where the settings name the site.
+_SENT = ["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"]
+_READ = ["Retry-After", "Server-Timing", "X-Request-ID"]
 
 
 class Accepts(BaseModel):
@@ -27,6 +39,7 @@ class Accepts(BaseModel):
     formats: tuple[str, ...]
     max_bytes: int
     max_pixels: int
+    max_photos: int
 
 
 class ModelBody(Card):
@@ -36,27 +49,25 @@ class ModelBody(Card):
     accepts: Accepts
 
 
-class Status(BaseModel):
-    """The answer of the probes."""
-
-    status: str
-
-
 router = APIRouter()
 
 
-def load_classifier(settings: Settings) -> Classifier:
+def load_classifier(settings: Settings, folder: Path | None = None) -> Classifier:
     """The classifier that the settings ask for.
+
+    Args:
+        settings: the settings.
+        folder: that version folder instead.
 
     Raises:
         app.card.ModelError: it cannot be served; the message says why.
     """
     return Classifier.load(
-        settings.model,
-        version=settings.model_version,
+        folder or find_version(settings.model, settings.model_version),
         engine=settings.engine,
         threads=settings.threads,
         max_pixels=settings.max_pixels,
+        formats=settings.formats,
     )
 
 
@@ -67,16 +78,29 @@ def create_app(settings: Settings | None = None, classifier: Classifier | None =
         settings: instead of those in the environment.
         classifier: instead of the one that the settings name; otherwise that one is loaded
             when the application starts.
+
+    Raises:
+        app.keys.KeysError: the file of API keys cannot be used.
     """
     settings = settings or Settings()
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        nonlocal classifier
         loaded = classifier or load_classifier(settings)
         card = loaded.card
         logger.info("serving %s version %d with %s", card.name, card.version, loaded.engine.name)
-        # As many photos at a time as the engine has threads: decoding is bounded with it.
-        yield {"classifier": loaded, "limiter": CapacityLimiter(settings.threads)}
+        rollout = _rollout(settings, loaded, metrics)
+        classifier = None  # or a version that is replaced would stay in memory
+        del loaded
+        inference = Inference(
+            settings.threads, settings.max_queue, settings.deadline_seconds, metrics.batch
+        )
+        metrics.watch(inference)
+        async with _watching(rollout, settings.model_poll_seconds):
+            yield {"inference": inference, "rollout": rollout}
+        inference.stop()
 
     app = FastAPI(
         title="Photo classifier",
@@ -84,34 +108,69 @@ def create_app(settings: Settings | None = None, classifier: Classifier | None =
         lifespan=lifespan,
     )
     app.state.settings = settings
-    app.add_middleware(CorrelationIdMiddleware, validator=_is_request_id)
+    app.state.metrics = metrics
+    app.state.draining = False
+    _add_middleware(app, settings, metrics)
     problems.install(app)
+    for routes in (predict, insight, probes):
+        app.include_router(routes.router)
     app.include_router(router)
-    app.include_router(insight.router)
     web.install(app)
     return app
 
 
-@router.post(
-    "/predict",
-    summary="Classify one photo",
-    responses=problems.responses(400, 413, 415, 422, 500),
-    openapi_extra={"requestBody": PHOTO_BODY},
-)
-async def predict(request: Request) -> PredictionBody:
-    """Send the photo as the multipart field `file`, or as a raw `image/*` body."""
-    classifier: Classifier = request.state.classifier
-    data = await read_photo(request, request.app.state.settings.max_bytes)
-    limiter = request.state.limiter
-    prediction = await to_thread.run_sync(classifier.predict, data, limiter=limiter)
-    return PredictionBody.of(classifier.card, prediction)
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """The innermost first: the last one added is the first to see a request."""
+    keys = [key.get_secret_value() for key in settings.api_keys]
+    if settings.api_keys_file:
+        keys += read_keys(settings.api_keys_file)
+    app.add_middleware(Gate, keys=Keys(keys), hosts=settings.trusted_hosts)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=_SENT,
+            expose_headers=_READ,
+        )
+    app.add_middleware(Observer, metrics=metrics)
+    app.add_middleware(CorrelationIdMiddleware, validator=_is_request_id)
+
+
+def _rollout(settings: Settings, classifier: Classifier, metrics: Metrics) -> Rollout:
+    def load(folder: Path) -> Classifier:
+        return load_classifier(settings, folder)
+
+    return Rollout(classifier, load, settings.model, settings.model_version, metrics)
+
+
+@asynccontextmanager
+async def _watching(rollout: Rollout, seconds: float) -> AsyncIterator[None]:
+    """Look for new versions meanwhile, every so often and on SIGHUP."""
+    loop = asyncio.get_running_loop()
+    # Only a process's main thread gets signals, and Windows has no such signal.
+    listens = hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread()
+    if listens:
+        loop.add_signal_handler(signal.SIGHUP, rollout.check_now)
+    task = asyncio.create_task(rollout.watch(seconds))
+    try:
+        yield
+    finally:
+        if listens:
+            loop.remove_signal_handler(signal.SIGHUP)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 @router.get(
     "/model",
     summary="What the network is",
     response_model=ModelBody,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **problems.responses(400, 401, 403, 503),
+    },
 )
 async def model(request: Request) -> Response:
     """The model's card as JSON; with `Accept: text/plain` the table that Keras prints."""
@@ -125,26 +184,13 @@ async def model(request: Request) -> Response:
         **dict(classifier.card),
         engine=classifier.engine.name,
         accepts=Accepts(
-            formats=images.FORMATS,
+            formats=settings.formats,
             max_bytes=settings.max_bytes,
             max_pixels=settings.max_pixels,
+            max_photos=settings.max_batch,
         ),
     )
     return Response(body.model_dump_json(), media_type="application/json", headers=headers)
-
-
-@router.get("/livez", summary="Is the process alive")
-async def livez() -> Status:
-    """Answers as long as the event loop turns."""
-    return Status(status="alive")
-
-
-@router.get("/readyz", summary="Will it answer right", responses=problems.responses(503))
-async def readyz(request: Request) -> Status:
-    """Ready once the model is loaded and has reproduced its card's golden predictions."""
-    if not hasattr(request.state, "classifier"):
-        raise problems.Problem(503, "not-ready", "Not ready", "The model is not loaded yet.")
-    return Status(status="ready")
 
 
 def _is_request_id(text: str) -> bool:

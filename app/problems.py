@@ -2,11 +2,14 @@
 
 Problem            an answer in the making: status, title, detail, extra members
 PhotoError         app.images could not use the photo     -> 413, 415 or 422
+Full               no place is left for the photo         -> 429, with Retry-After
+DeadlinePassed     the answer took too long               -> 504
 ClientDisconnect   gone in the middle of the upload       -> 400, which nobody reads
+ClientGone         gone while its photo was waiting       -> 499, which nobody reads
 NotExplainable     the served model cannot be explained   -> 404
 ModelError         its files changed while it was served  -> 503, logged
 HTTPException      no such path, wrong method             -> 404, 405
-anything else      a defect of ours                       -> 500, logged, nothing told
+anything else      a defect of ours                       -> 500, see app.observer
 """
 
 import logging
@@ -21,8 +24,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import images
+from app.batching import Full
 from app.card import ModelError
 from app.explainer import NotExplainable
+from app.inference import ClientGone, DeadlinePassed
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +68,13 @@ class ProblemDetails(BaseModel):
     request_id: str
 
 
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "seconds in which what is before this request will be done",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+
 # What a photo can be refused for: exception -> status, kind, title.
 _PHOTO_PROBLEMS: dict[type[images.PhotoError], tuple[int, str, str]] = {
     images.EmptyPhoto: (422, "empty-photo", "The photo is empty"),
@@ -77,11 +89,13 @@ def install(app: FastAPI) -> None:
     """Make every error of `app` a problem; exceptions map to responses here and nowhere else."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(images.PhotoError, _on_photo_error)
+    app.add_exception_handler(Full, _on_full)
+    app.add_exception_handler(DeadlinePassed, _on_deadline)
+    app.add_exception_handler(ClientGone, _on_gone)
     app.add_exception_handler(NotExplainable, _on_not_explainable)
     app.add_exception_handler(ModelError, _on_model_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(Exception, _on_defect)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -91,31 +105,78 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": schema}},
+            **({"headers": _RETRY_AFTER} if status == HTTPStatus.TOO_MANY_REQUESTS else {}),
         }
         for status in statuses
     }
 
 
-def _on_problem(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Problem)
-    body: dict[str, Any] = {
-        "type": f"urn:problem:{error.kind}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "instance": request.url.path,
-        "request_id": correlation_id.get() or "",
-        **error.members,
+def details(problem: Problem) -> dict[str, Any]:
+    """The members that do not depend on the request."""
+    return {
+        "type": f"urn:problem:{problem.kind}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.members,
     }
-    return JSONResponse(body, error.status, error.headers, MEDIA_TYPE)
 
 
-def _on_photo_error(request: Request, error: Exception) -> JSONResponse:
-    status, kind, title = _PHOTO_PROBLEMS[type(error)]  # type: ignore[index]
+def response(path: str, problem: Problem) -> JSONResponse:
+    """The answer to a request for `path`."""
+    request = {"instance": path, "request_id": correlation_id.get() or ""}
+    body = details(problem) | request
+    return JSONResponse(body, problem.status, problem.headers, MEDIA_TYPE)
+
+
+def of_photo(error: images.PhotoError) -> Problem:
+    """The problem with a photo that cannot be used."""
+    status, kind, title = _PHOTO_PROBLEMS[type(error)]
     members: dict[str, Any] = {}
     if isinstance(error, images.TooManyPixels):
         members = {"limit": error.limit, "actual": error.actual}
-    return _on_problem(request, Problem(status, kind, title, str(error), **members))
+    return Problem(status, kind, title, str(error), **members)
+
+
+def of_full(error: Full) -> Problem:
+    """The problem with a photo too many; 429, as a 5xx would make proxies drop the service."""
+    seconds = "second" if error.retry_after == 1 else "seconds"
+    detail = f"{error} Try again in {error.retry_after} {seconds}."
+    headers = {"Retry-After": str(error.retry_after)}
+    members = {"limit": error.limit, "actual": error.actual}
+    return Problem(429, "queue-full", "The queue is full", detail, headers, **members)
+
+
+def defect() -> Problem:
+    """The problem that is ours: the client gets the id to ask about, and nothing else."""
+    detail = "The service failed; this is its fault, not the request's. Quote the request_id."
+    return Problem(500, "internal-error", "Internal error", detail)
+
+
+def _on_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return response(request.url.path, error)
+
+
+def _on_photo_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, images.PhotoError)
+    return _on_problem(request, of_photo(error))
+
+
+def _on_full(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Full)
+    return _on_problem(request, of_full(error))
+
+
+def _on_deadline(request: Request, error: Exception) -> JSONResponse:
+    detail = f"{error} Try again later, or with fewer photos at a time."
+    return _on_problem(request, Problem(504, "deadline-passed", "The deadline passed", detail))
+
+
+def _on_gone(request: Request, _: Exception) -> JSONResponse:
+    # nginx's number, for the log and the metrics: there is nobody to read the answer.
+    detail = "The connection ended while the photo was waiting."
+    return _on_problem(request, Problem(499, "client-gone", "The client is gone", detail))
 
 
 def _on_not_explainable(request: Request, error: Exception) -> JSONResponse:
@@ -151,10 +212,3 @@ def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
         detail += f" Use {headers['Allow']}."
     kind = phrase.lower().replace(" ", "-")
     return _on_problem(request, Problem(error.status_code, kind, phrase, detail, headers))
-
-
-def _on_defect(request: Request, _: Exception) -> JSONResponse:
-    # Starlette logs the traceback after this answer; the client gets the id to ask about.
-    detail = "The service failed; this is its fault, not the request's. Quote the request_id."
-    problem = Problem(500, "internal-error", "Internal error", detail)
-    return _on_problem(request, problem)

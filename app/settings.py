@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.engine import Choice
-from app.images import MAX_PIXELS
+from app.images import FORMATS, MAX_PIXELS
+from app.keys import SHORTEST
 
 _PILLOW_ALARM = 89_478_485  # Pillow refuses more by itself: a quarter of a gigabyte of RGB
 
@@ -20,6 +22,30 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _words(value: Any) -> Any:
+    """`a, b` as a list, as environment variables have it."""
+    if isinstance(value, str):
+        return [word for word in (part.strip() for part in value.split(",")) if word]
+    return value
+
+
+def _format(name: str) -> str:
+    if name.upper() not in FORMATS:
+        raise ValueError(f"{name!r} is none of {', '.join(FORMATS)}")
+    return name.upper()
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Formats = Annotated[
+    tuple[Annotated[str, AfterValidator(_format)], ...], NoDecode, BeforeValidator(_words)
+]
+Secrets = Annotated[
+    tuple[Annotated[SecretStr, Field(min_length=SHORTEST)], ...],
+    NoDecode,
+    BeforeValidator(_words),
+]
 
 
 class Settings(BaseSettings):
@@ -42,15 +68,55 @@ class Settings(BaseSettings):
     model_version: int | None = Field(
         None, ge=1, description="serve this version instead of the newest"
     )
+    model_poll_seconds: float = Field(
+        0, ge=0, le=86_400, description="look for a newer version this often; 0: only on SIGHUP"
+    )
     engine: Choice = Field(
         "auto", description="litert, tensorflow, or auto: tensorflow where there is a GPU"
     )
     threads: int = Field(
         default_factory=_cores, ge=1, le=256, description="photos worked on at a time; a core each"
     )
+    max_queue: int = Field(
+        64, ge=1, le=100_000, description="photos that may wait; more are answered with 429"
+    )
+    max_batch: int = Field(
+        32, ge=1, le=1_000, description="photos in one request to /predict/batch"
+    )
     max_bytes: int = Field(20 * 1024 * 1024, ge=1024, description="largest request body, in bytes")
     max_pixels: int = Field(
         MAX_PIXELS, ge=1, le=_PILLOW_ALARM, description="largest photo, width times height"
     )
+    formats: Formats = Field(
+        FORMATS, min_length=1, description="accepted formats, with commas between"
+    )
+    deadline_seconds: float = Field(
+        10, gt=0, le=3_600, description="longest wait for an answer, in the queue and at work"
+    )
+    upload_seconds: float = Field(
+        60, gt=0, le=3_600, description="longest time that a request's body may take to arrive"
+    )
+    drain_seconds: float = Field(
+        1, ge=0, le=300, description="keep refusing after SIGTERM, until a load balancer notices"
+    )
+    api_keys: Secrets = Field((), description="require one of these keys, with commas between")
+    api_keys_file: Path | None = Field(None, description="a file with such keys, one a line")
+    cors_origins: Words = Field((), description="sites whose pages may call, or *")
+    trusted_hosts: Words = Field(
+        (), description="Host headers to answer, as example.org or *.example.org"
+    )
+    log_format: Literal["console", "json"] = Field("console", description="console or json")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="debug, info, warning or error"
+    )
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+
+    @model_validator(mode="after")
+    def _a_batch_fits_the_queue(self) -> "Settings":
+        if self.max_batch > self.max_queue + self.threads:
+            raise ValueError(
+                f"APP_MAX_BATCH={self.max_batch} photos can never be inside at a time: "
+                f"APP_MAX_QUEUE={self.max_queue} and APP_THREADS={self.threads} are too few"
+            )
+        return self

@@ -1,6 +1,8 @@
-"""A request's body -> the bytes of one photo, within the limit, or the problem with it."""
+"""A request's body -> the bytes of its photos, within the limits, or the problem with it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from anyio import move_on_after
@@ -8,20 +10,37 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from app import json_photos
 from app.problems import Problem
 
-FIELD = "file"
-_ACCEPTED = f"multipart/form-data with a field '{FIELD}', or the photo itself as image/*"
+FIELD, FIELDS = "file", "files"
+_ONE = f"multipart/form-data with a field '{FIELD}', the photo itself as image/*, or JSON"
+_MANY = f"multipart/form-data with fields '{FIELDS}', or JSON"
+_FEW = 10  # parts of a form that has one photo
 
-# The request body of a route that reads a photo, for the API reference.
+# The request bodies of the routes that read photos, for the API reference.
 _BINARY = {"type": "string", "format": "binary"}
+
+
+def _form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": {"type": "object", "required": [field], "properties": {field: schema}}}
+
+
 PHOTO_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        "multipart/form-data": {
-            "schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _BINARY}}
-        },
+        "multipart/form-data": _form(FIELD, _BINARY),
         "image/*": {"schema": _BINARY},
+        "application/json": _form(json_photos.ONE, json_photos.SCHEMA),
+    },
+}
+PHOTOS_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": _form(FIELDS, {"type": "array", "minItems": 1, "items": _BINARY}),
+        "application/json": _form(
+            json_photos.MANY, {"type": "array", "minItems": 1, "items": json_photos.SCHEMA}
+        ),
     },
 }
 
@@ -29,27 +48,65 @@ _PATIENCE = 10.0  # seconds for the rest of an upload that is refused
 
 
 async def read_photo(request: Request, max_bytes: int) -> bytes:
-    """The photo in the request: a raw `image/*` body, or the multipart field `file`.
+    """The photo in the request: a raw `image/*` body, the multipart field `file`, or JSON.
 
     The photo's own bytes decide its format; a client may label a PNG `image/jpeg`.
 
     Raises:
-        Problem: 400 malformed multipart, 413 more than `max_bytes`, 415 another content type,
-            422 no such field, several, or one that is not a file.
+        Problem: 400 malformed body, 408 too slow, 413 more than `max_bytes`, 415 another
+            content type, 422 no such field, several, or one that holds no photo.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = _bounded(request, max_bytes)
-    if kind.startswith("image/"):
-        return b"".join([chunk async for chunk in body])
-    if kind == "multipart/form-data":
-        return await _read_multipart(request, body, max_bytes)
-    raise Problem(
-        415,
-        "unsupported-media-type",
-        "The content type is not accepted",
-        f"The content type is {kind or 'missing'!r}; expected {_ACCEPTED}.",
-        {"Accept": "multipart/form-data, image/*"},
-    )
+    kind = _kind(request)
+    async with _in_time(request):
+        body = _bounded(request, max_bytes)
+        if kind.startswith("image/"):
+            return b"".join([chunk async for chunk in body])
+        if kind == "multipart/form-data":
+            values, names = await _read_form(request, body, max_bytes, FIELD, _FEW)
+            return _the_file(values, names)
+        if kind == "application/json":
+            return json_photos.one(b"".join([chunk async for chunk in body]))
+    raise _unsupported(kind, _ONE, "multipart/form-data, image/*, application/json")
+
+
+async def read_photos(request: Request, max_bytes: int, max_photos: int) -> list[bytes | Problem]:
+    """The photos in a request, each one's bytes or what is wrong with it.
+
+    Raises:
+        Problem: as `read_photo` about the request as a whole, and 413 more than `max_photos`.
+    """
+    kind = _kind(request)
+    async with _in_time(request):
+        body = _bounded(request, max_bytes)
+        if kind == "multipart/form-data":
+            values, names = await _read_form(request, body, max_bytes, FIELDS, max_photos)
+            photos = [value if isinstance(value, bytes) else _not_a_file() for value in values]
+            if not photos:
+                raise _missing(FIELDS, names)
+        elif kind == "application/json":
+            photos = json_photos.many(b"".join([chunk async for chunk in body]))
+        else:
+            raise _unsupported(kind, _MANY, "multipart/form-data, application/json")
+    if len(photos) > max_photos:
+        raise _too_many(max_photos, len(photos))
+    return photos
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@asynccontextmanager
+async def _in_time(request: Request) -> AsyncGenerator[None, None]:
+    """Otherwise clients that send a byte a minute would hold memory for ever."""
+    seconds = request.app.state.settings.upload_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        detail = f"The body had not arrived within {seconds:g} seconds. Scale the photo down."
+        close = {"Connection": "close"}
+        raise Problem(408, "upload-too-slow", "The upload is too slow", detail, close) from error
 
 
 async def _bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
@@ -99,33 +156,58 @@ def _too_large(limit: int, actual: int | None) -> Problem:
     )
 
 
-async def _read_multipart(
-    request: Request, body: AsyncGenerator[bytes, None], max_bytes: int
-) -> bytes:
-    parser = MultiPartParser(request.headers, body, max_files=10, max_fields=10)
+async def _read_form(
+    request: Request, body: AsyncGenerator[bytes, None], max_bytes: int, field: str, parts: int
+) -> tuple[list[bytes | str], list[str]]:
+    """The values of a field, bytes for files and str for text, and the names of all fields."""
+    parser = MultiPartParser(request.headers, body, max_files=parts, max_fields=parts)
     parser.spool_max_size = max_bytes  # stay in memory: the disk may be read-only
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        detail = f"The multipart body cannot be parsed: {error.message} Expected {_ACCEPTED}."
+        if field == FIELDS and error.message.startswith("Too many files"):
+            raise _too_many(parts, None) from error
+        detail = f"The multipart body cannot be parsed: {error.message}"
         raise Problem(400, "malformed-body", "The body is malformed", detail) from error
     try:
-        return await _file_of(form.getlist(FIELD), sorted(set(form.keys())))
+        values = [
+            await value.read() if isinstance(value, UploadFile) else value
+            for value in form.getlist(field)
+        ]
+        return values, sorted(set(form.keys()))
     finally:
         await form.close()
 
 
-async def _file_of(values: "list[UploadFile | str]", names: list[str]) -> bytes:
-    if len(values) == 1 and isinstance(values[0], UploadFile):
-        return await values[0].read()
+def _the_file(values: list[bytes | str], names: list[str]) -> bytes:
     if not values:
-        found = f"it has {', '.join(map(repr, names))[:200]}" if names else "it has no field at all"
-        detail = f"The form has no field '{FIELD}' ({found})."
-        kind, title = "missing-field", "The field is missing"
-    elif len(values) > 1:
+        raise _missing(FIELD, names)
+    if len(values) > 1:
         detail = f"The field '{FIELD}' stands {len(values)} times in the form; send one photo."
-        kind, title = "repeated-field", "More than one photo"
-    else:
-        detail = f"The field '{FIELD}' is text, not a file. With curl: -F {FIELD}=@photo.jpg"
-        kind, title = "not-a-file", "The field is not a file"
-    raise Problem(422, kind, title, detail)
+        raise Problem(422, "repeated-field", "More than one photo", detail)
+    if isinstance(values[0], str):
+        raise _not_a_file()
+    return values[0]
+
+
+def _missing(field: str, names: list[str]) -> Problem:
+    found = f"it has {', '.join(map(repr, names))[:200]}" if names else "it has no field at all"
+    detail = f"The form has no field '{field}' ({found})."
+    return Problem(422, "missing-field", "The field is missing", detail)
+
+
+def _not_a_file() -> Problem:
+    detail = f"The field is text, not a file. With curl: -F {FIELD}=@photo.jpg"
+    return Problem(422, "not-a-file", "The field is not a file", detail)
+
+
+def _too_many(limit: int, actual: int | None) -> Problem:
+    detail = f"At most {limit} photos are accepted in a request, this has {actual or 'more'}."
+    title = "The request has too many photos"
+    return Problem(413, "too-many-photos", title, detail, limit=limit, actual=actual)
+
+
+def _unsupported(kind: str, expected: str, accept: str) -> Problem:
+    detail = f"The content type is {kind or 'missing'!r}; expected {expected}."
+    title = "The content type is not accepted"
+    return Problem(415, "unsupported-media-type", title, detail, {"Accept": accept})

@@ -56,7 +56,7 @@ async def page() -> FileResponse:
     response_class=FileResponse,
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **problems.responses(404),
+        **problems.responses(400, 401, 403, 404, 503),
     },
 )
 async def plot(request: Request, name: str) -> FileResponse:

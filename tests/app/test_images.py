@@ -141,7 +141,9 @@ def test_a_truncated_file_is_broken(name: str, share: float) -> None:
     ids=["text", "pdf", "svg", "zeros", "zip", "mp4", "ico", "ppm"],
 )
 def test_what_is_not_an_accepted_format_is_unsupported(data: bytes) -> None:
-    with pytest.raises(images.UnsupportedFormat, match="JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF, HEIC"):
+    with pytest.raises(
+        images.UnsupportedFormat, match="JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF, HEIC"
+    ):
         decode(data)
 
 

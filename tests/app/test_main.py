@@ -111,17 +111,21 @@ def test_the_model_as_text_is_the_table_that_keras_prints(service: httpx.Client)
 
 def test_the_probes(service: httpx.Client) -> None:
     assert service.get("/livez").json() == {"status": "alive"}
-    assert service.get("/readyz").json() == {"status": "ready"}
+    model = {"name": "cats-vs-dogs", "version": service.get("/model").json()["version"]}
+    ready = {"status": "ready", "model": model, "refused": []}
+    assert service.get("/readyz").json() == ready
 
 
 def test_the_reference_lists_every_route_and_problem(service: httpx.Client) -> None:
     assert service.get("/docs").status_code == 200
     document = service.get("/openapi.json").json()
     assert set(document["paths"]) == {
-        "/predict", "/explain", "/layers", "/model", "/model/plots/{name}", "/livez", "/readyz",
+        "/predict", "/predict/batch", "/explain", "/layers", "/model", "/model/plots/{name}",
+        "/livez", "/readyz", "/metrics",
     }  # fmt: skip
     predict = document["paths"]["/predict"]["post"]
-    assert set(predict["requestBody"]["content"]) == {"multipart/form-data", "image/*"}
+    content = {"multipart/form-data", "image/*", "application/json"}
+    assert set(predict["requestBody"]["content"]) == content
     told = set(predict["responses"])
     assert {str(bad.status) for bad in BAD_UPLOADS if bad.method == "POST"} <= told
     assert "422" not in document["paths"]["/model"]["get"]["responses"]
@@ -158,12 +162,12 @@ def test_a_defect_of_ours_tells_nothing(
     def fail(*_: object) -> None:
         raise RuntimeError("secret in /home/me")
 
-    monkeypatch.setattr(Classifier, "predict", fail)
+    monkeypatch.setattr(Classifier, "predict_pixels", fail)
     answer = service.post("/predict", files={"file": PHOTO})
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert "secret" not in answer.text
-    assert answer.json()["request_id"] in answer.json()["detail"] or answer.json()["request_id"]
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
 def test_many_clients_at_once_get_their_own_answers(stripes_service: httpx.Client) -> None:

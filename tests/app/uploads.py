@@ -6,6 +6,7 @@ from typing import Any
 
 from PIL import Image
 
+from app.images import FORMATS
 from tests import pictures
 
 _PHOTO = pictures.encode(pictures.noise(1, 100, 100), "JPEG")
@@ -47,6 +48,25 @@ def _part(disposition: str) -> bytes:
     return f"--x\r\nContent-Disposition: {disposition}\r\n\r\nabc\r\n--x--\r\n".encode()
 
 
+BAD_JSON = [
+    ("cut off", 400, "malformed-body", b'{"image": "'),
+    ("of nothing", 400, "malformed-body", b""),
+    ("in UTF-16", 400, "malformed-body", '{"image": ""}'.encode("utf-16")),
+    ("nested without end", 400, "malformed-body", b"[" * 100_000),
+    ("list", 422, "missing-field", b'["image"]'),
+    ("without image", 422, "missing-field", b'{"picture": ""}'),
+    ("number", 422, "not-base64", b'{"image": 1}'),
+    ("null", 422, "not-base64", b'{"image": null}'),
+    ("empty string", 422, "empty-photo", b'{"image": ""}'),
+    ("no base64", 422, "not-base64", b'{"image": "I am a cat!"}'),
+    ("not ASCII", 422, "not-base64", '{"image": "Kätzchen"}'.encode()),
+    ("one character", 422, "not-base64", b'{"image": "A"}'),
+    ("address", 422, "not-base64", b'{"image": "http://127.0.0.1/photo.jpg"}'),
+    ("data URI of text", 422, "not-base64", b'{"image": "data:image/svg+xml,<svg/>"}'),
+    ("data URI of HTML", 415, "unsupported-format", b'{"image": "data:text/html;base64,PGh0bWw+"}'),
+    ("base64 of text", 415, "unsupported-format", b'{"image": "SSBhbSBhIGNhdA=="}'),
+]
+
 BAD_UPLOADS = [
     _raw("zero bytes, raw", 422, "empty-photo", b""),
     _form("zero bytes, multipart", 422, "empty-photo", {"file": ("a.jpg", b"")}),
@@ -55,16 +75,14 @@ BAD_UPLOADS = [
     _raw("SVG", 415, "unsupported-format", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
     _raw("PDF", 415, "unsupported-format", b"%PDF-1.7\n" + bytes(500)),
     _raw("zip", 415, "unsupported-format", b"PK\x03\x04" + bytes(500)),
-    _raw("HEIC (not accepted yet)", 415, "unsupported-format", b"\0\0\0\x18ftypheic" + bytes(500)),
+    _raw("MP4", 415, "unsupported-format", b"\0\0\0\x18ftypmp42" + bytes(500)),
+    _raw("HEIC header only", 422, "broken-photo", b"\0\0\0\x18ftypheic" + bytes(500)),
     _raw("ICO", 415, "unsupported-format", pictures.encode(pictures.gradient(), "ICO")),
     _raw("PostScript", 415, "unsupported-format", b"%!PS-Adobe-3.0 EPSF-3.0\n"),
     _raw("random bytes", 415, "unsupported-format", bytes(range(1, 256)) * 20),
     _raw("JPEG signature only", 422, "broken-photo", b"\xff\xd8\xff\xe0"),
     _raw("PNG signature only", 422, "broken-photo", b"\x89PNG\r\n\x1a\n"),
-    *(
-        _raw(f"truncated {name}", 422, "broken-photo", _truncated(name))
-        for name in ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
-    ),
+    *(_raw(f"truncated {name}", 422, "broken-photo", _truncated(name)) for name in FORMATS),
     _raw("PNG of 60000 x 60000", 413, "too-many-pixels", pictures.png_claiming(60000, 60000)),
     _raw("PNG of 8000 x 8000", 413, "too-many-pixels", pictures.png_claiming(8000, 8000)),
     _raw(
@@ -92,7 +110,10 @@ BAD_UPLOADS = [
     _raw("multipart cut off", 422, "missing-field", b"--x\r\nContent-Dispo", _BOUNDARY),
     _raw("part without name", 400, "malformed-body", _part("form-data"), _BOUNDARY),
     BadUpload("no content type", 415, "unsupported-media-type", _PHOTO),
-    _raw("JSON", 415, "unsupported-media-type", b'{"image": ""}', "application/json"),
+    *(
+        _raw(f"JSON {name}", status, kind, body, "application/json; charset=utf-8")
+        for name, status, kind, body in BAD_JSON
+    ),
     _raw("octet-stream", 415, "unsupported-media-type", _PHOTO, "application/octet-stream"),
     _raw("video", 415, "unsupported-media-type", _PHOTO, "video/mp4"),
     _raw("nonsense content type", 415, "unsupported-media-type", _PHOTO, "//;;="),

@@ -1,0 +1,90 @@
+"""Who is let in: refusals that need neither the request's body nor a worker."""
+
+from collections.abc import Collection
+from fnmatch import fnmatch
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app import problems
+from app.batching import Full
+from app.inference import Inference
+from app.keys import Keys
+from app.problems import Problem
+
+PROBES = {"/livez", "/readyz"}
+PHOTOS = {"/predict", "/predict/batch", "/explain", "/layers"}
+# Files that are the same for everybody; what they show, they have to ask the API for.
+_PUBLIC = {"/", "/docs", "/docs/oauth2-redirect", "/openapi.json"} | PROBES
+
+
+class Gate:
+    """Turns requests away, and gives those that pass the model that is served now.
+
+    Args:
+        app: what lies behind.
+        keys: one of them is needed for all but the probes, the page and the reference.
+        hosts: the Host headers that are answered, with * as a wildcard; empty: all.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Keys, hosts: Collection[str]) -> None:
+        self._app = app
+        self._keys = keys
+        self._hosts = [host.lower() for host in hosts]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer with a problem."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+        except Problem as problem:
+            # What is left of the body is dropped by the server as it comes in.
+            await problems.response(scope["path"], problem)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        path, headers = scope["path"], Headers(scope=scope)
+        if path in PROBES:  # asked by whatever address, and never busy
+            return
+        if self._hosts:
+            self._check_host(headers)
+        if scope["app"].state.draining:
+            detail = "The service is being stopped. Another instance, or a later try, will answer."
+            close = {"Connection": "close"}
+            raise Problem(503, "draining", "The service is draining", detail, close)
+        if self._keys and path not in _PUBLIC and not path.startswith("/page/"):
+            self._check_key(headers)
+        scope["state"]["classifier"] = scope["state"]["rollout"].classifier
+        if path in PHOTOS and scope["method"] == "POST":
+            _check_places(scope["state"]["inference"])
+
+    def _check_host(self, headers: Headers) -> None:
+        host = headers.get("host", "").lower()
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if not any(fnmatch(name, pattern) for pattern in self._hosts):
+            detail = "The Host header names none of the hosts that this service answers for."
+            raise Problem(400, "unknown-host", "The host is not served here", detail)
+
+    def _check_key(self, headers: Headers) -> None:
+        key = headers.get("x-api-key")
+        if key is None:
+            scheme, _, rest = headers.get("authorization", "").partition(" ")
+            key = rest.strip() if scheme.lower() == "bearer" else None
+        if not key:
+            detail = "Send a key as X-API-Key: KEY, or as Authorization: Bearer KEY."
+            how = {"WWW-Authenticate": "Bearer"}
+            raise Problem(401, "key-missing", "An API key is needed", detail, how)
+        # Headers are decoded as Latin-1: this gives back the bytes that were sent.
+        if not self._keys.accept(key.encode("latin-1")):
+            detail = "The key is none of those that this service accepts."
+            raise Problem(403, "key-refused", "The API key is refused", detail)
+
+
+def _check_places(inference: Inference) -> None:
+    try:
+        inference.places.check()
+    except Full as full:
+        raise problems.of_full(full) from full

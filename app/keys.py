@@ -1,0 +1,52 @@
+"""API keys: which are accepted. Only their digests are kept, and none is ever logged."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from pathlib import Path
+
+SHORTEST = 16  # characters
+
+
+class KeysError(ValueError):
+    """The file of keys cannot be used. The message is one line without a key in it."""
+
+
+class Keys:
+    """The accepted keys; false if there are none, as then everybody is let in."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._digests = {_digest(key.encode()) for key in keys}
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def accept(self, key: bytes) -> bool:
+        """Whether it is one of them, in a time that does not tell how nearly."""
+        digest = _digest(key)
+        # All are compared, whichever is the one.
+        return sum(hmac.compare_digest(digest, own) for own in self._digests) > 0
+
+
+def read_keys(path: Path) -> list[str]:
+    """The keys in a file, one a line; empty lines and those that start with # are left out.
+
+    Raises:
+        KeysError: the file cannot be read, has no key, or one that is too short.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise KeysError(f"APP_API_KEYS_FILE={path}: cannot be read ({reason}).") from error
+    keys = [line for line in lines if line and not line.startswith("#")]
+    if not keys:
+        # An empty list would let everybody in, which nobody means who sets this.
+        raise KeysError(f"APP_API_KEYS_FILE={path}: there is no key in it.")
+    if any(len(key) < SHORTEST for key in keys):
+        raise KeysError(f"APP_API_KEYS_FILE={path}: a key has fewer than {SHORTEST} characters.")
+    return keys
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()

@@ -1,0 +1,95 @@
+"""Around every request: its metrics, its log line, the security headers, and our own defects."""
+
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import problems
+from app.metrics import Metrics
+
+logger = logging.getLogger("app.access")
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_QUIET = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, and nothing new
+# The API reference is a page with scripts from elsewhere.
+_REFERENCE = ("/docs", "/redoc")
+
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
+}
+_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+
+
+class Observer:
+    """Pure ASGI, as everything is that every photo goes through."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and see what becomes of it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 0
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _add_headers(scope["path"], message)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        except Exception:
+            logger.exception("%s %s failed", scope["method"], _path(scope))
+            if status:  # half an answer is out: only the server can end it
+                raise
+            answer = problems.response(scope["path"], problems.defect())
+            await answer(scope, receive, observed)
+        finally:
+            self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route = scope["method"], _route(scope)
+        known = method if method in _METHODS else "other"
+        self._metrics.requests.labels(known, route, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        level = logging.DEBUG if route in _QUIET and status == 200 else logging.INFO
+        if not logger.isEnabledFor(level):
+            return
+        path, milliseconds = _path(scope), round(seconds * 1000, 1)
+        client = scope["client"][0] if scope.get("client") else None
+        fields = {
+            "method": method, "path": path, "status": status,
+            "milliseconds": milliseconds, "client": client,
+        }  # fmt: skip
+        line = "%s %s %s %d in %.1f ms"
+        logger.log(
+            level, line, client, method, path, status, milliseconds, extra={"fields": fields}
+        )
+
+
+def _add_headers(path: str, message: Message) -> None:
+    headers = message["headers"] = list(message.get("headers", []))
+    present = {name.lower() for name, _ in headers}
+    headers.extend(item for item in _HEADERS.items() if item[0] not in present)
+    if _POLICY[0] not in present and not path.startswith(_REFERENCE):
+        headers.append(_POLICY)
+
+
+def _route(scope: Scope) -> str:
+    """The route's pattern: as many label values as there are routes, whatever is asked for."""
+    path = getattr(scope.get("route"), "path", None)
+    return str(path) if path else "other"
+
+
+def _path(scope: Scope) -> str:
+    """The path as it was sent: ASCII, and no line break that would forge a log line."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("unicode_escape")
+    return raw[:200].decode("ascii", "backslashreplace")
