@@ -7,7 +7,7 @@ of its own, in which decoded photos wait until it comes free.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from app.classifier import Classifier, Prediction
 from app.images import PhotoError
 
 T = TypeVar("T")
+Gone = Callable[[], Coroutine[Any, Any, None]]
 
 
 class DeadlinePassed(Exception):
@@ -71,23 +72,23 @@ class Inference:
         """How many photos wait in a line."""
         return len(self._workers) + (len(self._batches) if self._batches else 0)
 
-    async def predict(self, classifier: Classifier, data: bytes, gone: Awaitable[None]) -> Answer:
+    async def predict(self, classifier: Classifier, data: bytes, gone: Gone) -> Answer:
         """Classify one photo.
 
         Args:
             classifier: the model.
             data: the bytes of the photo's file.
-            gone: ends when the client goes away; the photo leaves the line then.
+            gone: returns when the client goes away; the photo leaves the line then.
 
         Raises:
             app.images.PhotoError: the bytes are not a usable photo.
             app.batching.Full: no place is left.
             DeadlinePassed, ClientGone: there is no answer to give.
         """
-        return await self._bounded(self._predict(classifier, data), gone)
+        return await self._bounded(lambda: self._predict(classifier, data), gone)
 
     async def predict_all(
-        self, classifier: Classifier, photos: Sequence[bytes], gone: Awaitable[None]
+        self, classifier: Classifier, photos: Sequence[bytes], gone: Gone
     ) -> list[Answer | PhotoError]:
         """Classify several photos, each for itself; as `predict` for the rest."""
 
@@ -99,16 +100,16 @@ class Inference:
                     raise answer
             return answers  # type: ignore[return-value]  # all others have just been raised
 
-        return await self._bounded(each(), gone, len(photos))
+        return await self._bounded(each, gone, len(photos))
 
-    async def run(self, job: Callable[[], T], gone: Awaitable[None]) -> T:
+    async def run(self, job: Callable[[], T], gone: Gone) -> T:
         """Do other work about one photo in its turn; as `predict` for the rest."""
 
         async def work() -> T:
             result: T = await asyncio.wrap_future(self._workers.submit(job))
             return result
 
-        return await self._bounded(work(), gone)
+        return await self._bounded(work, gone)
 
     def stop(self) -> None:
         """Let what is worked on finish, and end the threads."""
@@ -117,15 +118,11 @@ class Inference:
             self._batches.stop()
 
     async def _bounded(
-        self, work: Coroutine[Any, Any, T], gone: Awaitable[None], photos: int = 1
+        self, work: Callable[[], Coroutine[Any, Any, T]], gone: Gone, photos: int = 1
     ) -> T:
-        try:
-            self.places.take(photos)
-        except BaseException:
-            work.close()
-            raise
-        task = asyncio.ensure_future(work)
-        leaving = asyncio.ensure_future(gone)
+        self.places.take(photos)
+        task = asyncio.create_task(work())
+        leaving = asyncio.create_task(gone())
         try:
             done, _ = await asyncio.wait(
                 (task, leaving), timeout=self._deadline, return_when=asyncio.FIRST_COMPLETED

@@ -43,7 +43,8 @@ async def explain(request: Request) -> Response:
     data = await read_photo(request, request.app.state.settings.max_bytes)
     work = _explain if wanted == "json" else _draw
     inference: Inference = request.state.inference
-    body, media = await inference.run(partial(work, classifier, data), disconnected(request))
+    job, gone = partial(work, classifier, data), partial(disconnected, request)
+    body, media = await inference.run(job, gone)
     return Response(body, media_type=media, headers={"Vary": "Accept"})
 
 
@@ -59,7 +60,7 @@ async def layers(request: Request) -> LayersBody:
     data = await read_photo(request, request.app.state.settings.max_bytes)
     inference: Inference = request.state.inference
     job = partial(feature_maps.strips, classifier, data)
-    strips = await inference.run(job, disconnected(request))
+    strips = await inference.run(job, partial(disconnected, request))
     return LayersBody.of(classifier.card, strips)
 
 

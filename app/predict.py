@@ -1,6 +1,7 @@
 """The routes that classify: `/predict` and `/predict/batch`."""
 
 import json
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -48,7 +49,7 @@ async def predict(request: Request) -> Response:
     classifier: Classifier = request.state.classifier
     inference: Inference = request.state.inference
     data = await read_photo(request, request.app.state.settings.max_bytes)
-    answer = await inference.predict(classifier, data, disconnected(request))
+    answer = await inference.predict(classifier, data, partial(disconnected, request))
     metrics: Metrics = request.app.state.metrics
     metrics.answer(answer)
     stages = (("queue", answer.queue), ("decode", answer.decode), ("infer", answer.infer))
@@ -70,7 +71,8 @@ async def predict_batch(request: Request) -> Response:
     settings = request.app.state.settings
     photos = await read_photos(request, settings.max_bytes, settings.max_batch)
     usable = [photo for photo in photos if isinstance(photo, bytes)]
-    answers = iter(await inference.predict_all(classifier, usable, disconnected(request)))
+    gone = partial(disconnected, request)
+    answers = iter(await inference.predict_all(classifier, usable, gone))
     metrics: Metrics = request.app.state.metrics
     bodies = []
     for photo in photos:

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 
 from app.main import create_app
+from app.server import Server
 from app.settings import Settings
 from tests import pictures
 
@@ -103,8 +103,7 @@ def stripes_model(
 def serving(settings: Settings) -> Iterator[httpx.Client]:
     """The service on a free loopback port, under uvicorn, and a client for it."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(settings), log_config=None, lifespan="on")
-    server = uvicorn.Server(config)
+    server = Server(create_app(settings), settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,0 +1,166 @@
+"""More than the service can do: refused early, given up in time, and nothing left behind."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from app.classifier import Classifier
+from app.settings import Settings
+from tests import pictures
+from tests.conftest import serving
+
+PHOTO = pictures.encode(pictures.noise(1, 100, 80), "JPEG")
+RAW: dict[str, Any] = {"content": PHOTO, "headers": {"Content-Type": "image/jpeg"}}
+
+
+class Stuck:
+    """Keeps the decoder busy until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.decoded = 0
+        self.go = threading.Event()
+        decode = Classifier.pixels
+
+        def pixels(classifier: Classifier, data: bytes) -> np.ndarray:
+            assert self.go.wait(20)
+            self.decoded += 1
+            return decode(classifier, data)
+
+        monkeypatch.setattr(Classifier, "pixels", pixels)
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stuck]:
+    held = Stuck(monkeypatch)
+    yield held
+    held.go.set()
+
+
+def inside(client: httpx.Client) -> int:
+    text = client.get("/metrics").text
+    return int(float(text.split("\nphotos_inside ")[1].split("\n")[0]))
+
+
+def wait_for(client: httpx.Client, photos: int) -> None:
+    for _ in range(200):
+        if inside(client) == photos:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{inside(client)} photos are inside, not {photos}")
+
+
+@contextmanager
+def full(client: httpx.Client, stuck: Stuck, photos: int) -> Iterator[list[Any]]:
+    """The service with all its places taken; afterwards what their requests were answered."""
+    answers: list[Any] = []
+    with ThreadPoolExecutor(photos) as pool:
+        requests = [pool.submit(httpx.post, f"{client.base_url}/predict", **RAW, timeout=30)
+                    for _ in range(photos)]  # fmt: skip
+        wait_for(client, photos)
+        try:
+            yield answers
+        finally:
+            stuck.go.set()
+            answers.extend(request.result() for request in requests)
+
+
+def tiny(**more: Any) -> Settings:
+    return Settings(threads=1, max_queue=2, max_batch=3, **more)
+
+
+def test_a_full_queue_is_429_and_the_accepted_are_answered(stuck: Stuck) -> None:
+    with serving(tiny()) as client:
+        with full(client, stuck, 3) as answers:
+            for options in (RAW, {"files": {"file": PHOTO}}, {"content": iter([PHOTO])}):
+                answer = client.post("/predict", **options)
+                assert answer.status_code == 429
+                assert answer.json()["type"] == "urn:problem:queue-full"
+                assert (answer.json()["limit"], answer.json()["actual"]) == (3, 3)
+                assert int(answer.headers["retry-after"]) >= 1
+            for path in ("/explain", "/layers", "/predict/batch"):
+                assert client.post(path, **RAW).status_code == 429
+            assert client.get("/readyz").status_code == 200
+            assert client.get("/model").status_code == 200
+        assert [answer.status_code for answer in answers] == [200] * 3
+        assert inside(client) == 0
+        assert client.post("/predict", **RAW).status_code == 200
+
+
+def test_a_large_upload_reads_the_refusal_and_keeps_its_connection(stuck: Stuck) -> None:
+    # A client that sends its whole body before it reads must not find a reset connection.
+    with serving(tiny()) as client, full(client, stuck, 3):
+        headers = {"Content-Type": "image/png"}
+        with httpx.Client(base_url=client.base_url) as other:
+            for _ in range(3):
+                answer = other.post("/predict", content=bytes(15_000_000), headers=headers)
+                assert answer.status_code == 429
+            pool = other._transport._pool  # type: ignore[attr-defined]  # how many were opened
+            assert len(pool.connections) == 1
+
+
+def test_a_batch_that_does_not_fit_any_more_is_refused_as_a_whole(stuck: Stuck) -> None:
+    with serving(tiny()) as client, full(client, stuck, 2):
+        answer = client.post("/predict/batch", files=[("files", PHOTO)] * 2)
+        assert answer.status_code == 429
+        assert inside(client) == 2
+
+
+def test_the_deadline_covers_the_queue(stuck: Stuck) -> None:
+    with serving(tiny(deadline_seconds=0.3)) as client:
+        with ThreadPoolExecutor(3) as pool:
+            posts = [pool.submit(httpx.post, f"{client.base_url}/predict", **RAW, timeout=30)
+                     for _ in range(3)]  # fmt: skip
+            answers = [post.result() for post in posts]
+        assert [answer.status_code for answer in answers] == [504] * 3
+        assert answers[0].json()["type"] == "urn:problem:deadline-passed"
+        stuck.go.set()
+        wait_for(client, 0)
+        assert client.post("/predict", **RAW).status_code == 200
+    assert stuck.decoded == 2  # what was at work, and the last: those in the queue were dropped
+
+
+def send(client: httpx.Client, head: str, body: bytes | None = b"") -> socket.socket:
+    """A connection with a request on it; one whose head has no end if the body is None."""
+    end = b"" if body is None else b"\r\n\r\n" + body
+    connection = socket.create_connection((client.base_url.host, client.base_url.port or 0))
+    connection.sendall(f"POST /predict HTTP/1.1\r\nHost: x\r\n{head}".encode() + end)
+    return connection
+
+
+def test_a_client_that_goes_away_takes_its_photo_along(stuck: Stuck) -> None:
+    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(PHOTO)}"
+    with serving(tiny()) as client:
+        waiting = [send(client, head, PHOTO) for _ in range(3)]
+        wait_for(client, 3)
+        for connection in waiting:
+            connection.close()
+        wait_for(client, 0)
+        stuck.go.set()
+        assert client.post("/predict", **RAW).status_code == 200
+        assert 'status="499"} 3.0' in client.get("/metrics").text
+    assert stuck.decoded == 2
+
+
+def test_an_upload_that_does_not_arrive_is_given_up() -> None:
+    with serving(tiny(upload_seconds=0.2)) as client:
+        with send(client, "Content-Type: image/jpeg\r\nContent-Length: 5000", b"slow") as slow:
+            slow.settimeout(20)
+            answer = b"".join(iter(lambda: slow.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"urn:problem:upload-too-slow" in answer
+
+
+def test_a_head_without_end_is_given_up() -> None:
+    with serving(tiny()) as client:
+        with send(client, "X: " + "x" * 100_000, None) as endless:
+            endless.settimeout(20)
+            assert endless.recv(65536).startswith(b"HTTP/1.1 400 ")
+        assert client.get("/livez").status_code == 200
