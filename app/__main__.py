@@ -26,7 +26,8 @@ def main() -> None:
         settings = CliApp.run(Settings, cli_args=sys.argv[1:])
         logs.set_up(settings.log_format, settings.log_level)
         _warn_of_misspelled()
-        app = create_app(settings, load_classifier(settings))
+        app = create_app(settings)
+        app.state.classifier = load_classifier(settings)
     except ValidationError as error:
         sys.exit(_fail(_slip(error)))
     except (SettingsError, ModelError, KeysError) as error:

@@ -55,7 +55,7 @@ class Gate:
             detail = "The service is being stopped. Another instance, or a later try, will answer."
             close = {"Connection": "close"}
             raise Problem(503, "draining", "The service is draining", detail, close)
-        if self._keys and path not in _PUBLIC and not path.startswith("/page/"):
+        if self._keys and not is_public(path):
             self._check_key(headers)
         scope["state"]["classifier"] = scope["state"]["rollout"].classifier
         if path in PHOTOS and scope["method"] == "POST":
@@ -81,6 +81,11 @@ class Gate:
         if not self._keys.accept(key.encode("latin-1")):
             detail = "The key is none of those that this service accepts."
             raise Problem(403, "key-refused", "The API key is refused", detail)
+
+
+def is_public(path: str) -> bool:
+    """Whether no key is needed: the probes, the page and the API reference."""
+    return path in _PUBLIC or path.startswith("/page/")
 
 
 def _check_places(inference: Inference) -> None:

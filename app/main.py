@@ -15,7 +15,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
 
-from app import insight, predict, probes, problems, web
+from app import insight, predict, probes, problems, reference, web
 from app.card import Card, find_version
 from app.classifier import Classifier
 from app.gate import Gate
@@ -71,13 +71,13 @@ def load_classifier(settings: Settings, folder: Path | None = None) -> Classifie
     )
 
 
-def create_app(settings: Settings | None = None, classifier: Classifier | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None) -> FastAPI:
     """The service as an ASGI application.
+
+    It loads its model when it is started, unless there is one at `app.state.classifier`.
 
     Args:
         settings: instead of those in the environment.
-        classifier: instead of the one that the settings name; otherwise that one is loaded
-            when the application starts.
 
     Raises:
         app.keys.KeysError: the file of API keys cannot be used.
@@ -86,14 +86,13 @@ def create_app(settings: Settings | None = None, classifier: Classifier | None =
     metrics = Metrics()
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        nonlocal classifier
-        loaded = classifier or load_classifier(settings)
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        loaded = app.state.classifier or load_classifier(settings)
         card = loaded.card
         logger.info("serving %s version %d with %s", card.name, card.version, loaded.engine.name)
         rollout = _rollout(settings, loaded, metrics)
-        classifier = None  # or a version that is replaced would stay in memory
-        del loaded
+        # Or a version that is replaced would stay in memory.
+        app.state.classifier = loaded = None
         inference = Inference(
             settings.threads, settings.max_queue, settings.deadline_seconds, metrics.batch
         )
@@ -109,22 +108,28 @@ def create_app(settings: Settings | None = None, classifier: Classifier | None =
     )
     app.state.settings = settings
     app.state.metrics = metrics
+    app.state.classifier = None
     app.state.draining = False
-    _add_middleware(app, settings, metrics)
+    keys = _keys(settings)
+    _add_middleware(app, settings, keys, metrics)
     problems.install(app)
     for routes in (predict, insight, probes):
         app.include_router(routes.router)
     app.include_router(router)
     web.install(app)
+    if keys:
+        reference.require_key(app)
     return app
 
 
-def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
-    """The innermost first: the last one added is the first to see a request."""
+def _keys(settings: Settings) -> Keys:
     keys = [key.get_secret_value() for key in settings.api_keys]
-    if settings.api_keys_file:
-        keys += read_keys(settings.api_keys_file)
-    app.add_middleware(Gate, keys=Keys(keys), hosts=settings.trusted_hosts)
+    return Keys(keys + (read_keys(settings.api_keys_file) if settings.api_keys_file else []))
+
+
+def _add_middleware(app: FastAPI, settings: Settings, keys: Keys, metrics: Metrics) -> None:
+    """The innermost first: the last one added is the first to see a request."""
+    app.add_middleware(Gate, keys=keys, hosts=settings.trusted_hosts)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

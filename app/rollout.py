@@ -74,9 +74,12 @@ class Rollout:
             self._forget(name)
         for folder in folders:
             state = fingerprint(folder)
-            if folder == self.classifier.folder and state == self._served:
+            served = folder == self.classifier.folder
+            if served and state == self._served:
                 return
             if self._seen.get(folder) != state and self._take_over(folder, state):
+                return
+            if served:  # damaged on disk, but not in memory: no reason for an older one
                 return
 
     def _folders(self) -> list[Path]:

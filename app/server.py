@@ -66,6 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.access_log = False  # app.observer's has the request id
         self._head: int | None = None
 
     def on_message_begin(self) -> None:

@@ -1,5 +1,6 @@
 """The service as a process: what it imports, how it starts, fails to start, and stops."""
 
+import json
 import os
 import re
 import signal
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ import pytest
 
 from tests import pictures
 from tests.conftest import ROOT, Command
+from tests.versions import publish
 
 BAD_STARTS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "port too high": ([], {"APP_PORT": "99999"}, "APP_PORT='99999'"),
@@ -28,6 +30,12 @@ BAD_STARTS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "option without value": (["--port"], {}, "--port"),
     "no such model": ([], {"APP_MODEL": "models/cows"}, "models/cows: no version"),
     "model is a file": ([], {"APP_MODEL": "README.md"}, "expected a model folder"),
+    "unknown format": ([], {"APP_FORMATS": "JPEG,XCF"}, "'XCF' is none of JPEG, PNG"),
+    "no format": ([], {"APP_FORMATS": ","}, "APP_FORMATS"),
+    "short key": ([], {"APP_API_KEYS": "short"}, "APP_API_KEYS: Value should have at least 16"),
+    "no such file of keys": ([], {"APP_API_KEYS_FILE": "keys.txt"}, "keys.txt: cannot be read"),
+    "batch larger than the queue": ([], {"APP_MAX_BATCH": "100"}, "APP_MAX_BATCH=100"),
+    "unknown log format": ([], {"APP_LOG_FORMAT": "xml"}, "APP_LOG_FORMAT='xml'"),
     "no such version": ([], {"APP_MODEL_VERSION": "77"}, "no version 77"),
 }
 
@@ -72,20 +80,30 @@ def test_the_decoder_does_not_import_fastapi() -> None:
 
 
 @contextmanager
-def running(log: Path, stop: signal.Signals = signal.SIGTERM) -> Iterator[str]:
-    """`python -m app` with the digits on a free port; its address."""
+def process_of(log: Path, *options: object) -> Iterator["tuple[subprocess.Popen[bytes], str]"]:
+    """`python -m app` with the digits on a free port, and its address."""
+    words = [sys.executable, "-m", "app", "--port", "0", *map(str, options)]
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", "--port", "0"], cwd=ROOT, stdout=output, stderr=output,
+            words, cwd=ROOT, stdout=output, stderr=output,
             env=os.environ | {"APP_MODEL": "models/digits"},
         )  # fmt: skip
     try:
-        yield _address(log)
+        yield process, _address(log)
     finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def running(log: Path, stop: signal.Signals = signal.SIGTERM) -> Iterator[str]:
+    """`python -m app` with the digits on a free port; its address."""
+    with process_of(log) as (process, address):
+        yield address
         process.send_signal(stop)
         code = process.wait(timeout=20)
-    assert code == 0, log.read_text()
-    assert "Traceback" not in log.read_text()
+        assert code == 0, log.read_text()
+        assert "Traceback" not in log.read_text()
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
@@ -109,6 +127,89 @@ def test_a_client_that_goes_away_in_its_upload_is_no_defect(tmp_path: Path) -> N
         time.sleep(0.5)
         assert httpx.get(f"{address}/livez").status_code == 200
     assert "500" not in (tmp_path / "log").read_text()
+
+
+def test_sigterm_finishes_what_was_accepted_and_refuses_the_rest(tmp_path: Path) -> None:
+    photo = pictures.encode(pictures.noise(1))
+    head = (
+        "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+        f"Expect: 100-continue\r\nContent-Length: {len(photo)}\r\n\r\n"
+    )
+    with process_of(tmp_path / "log") as (process, address), ExitStack() as stack:
+        kept = stack.enter_context(httpx.Client(base_url=address))
+        assert kept.get("/readyz").status_code == 200
+        url = httpx.URL(address)
+        accepted = [
+            stack.enter_context(socket.create_connection((url.host, url.port or 0)))
+            for _ in range(5)
+        ]
+        for connection in accepted:
+            connection.sendall(head.encode())
+            assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")  # it is being read
+        process.send_signal(signal.SIGTERM)
+        _wait_for_status(kept, "/readyz", 503)
+        assert kept.get("/readyz").json()["type"] == "urn:problem:draining"
+        assert kept.get("/livez").status_code == 200
+        refused = kept.post("/predict", files={"file": photo})
+        assert refused.status_code == 503
+        assert refused.headers["connection"] == "close"
+        for connection in accepted:
+            connection.sendall(photo)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert process.wait(timeout=20) == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    with process_of(tmp_path / "log", "--drain-seconds", 300) as (process, address):
+        process.send_signal(signal.SIGTERM)
+        with httpx.Client(base_url=address) as client:
+            _wait_for_status(client, "/readyz", 503)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+
+
+def test_sighup_takes_over_a_newer_version_and_refuses_a_broken_one(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    publish(models, 1)
+    with process_of(tmp_path / "log", "--model", models) as (process, address):
+        publish(models, 2)
+        publish(models, 3, broken=True)
+        process.send_signal(signal.SIGHUP)
+        for _ in range(200):
+            ready = httpx.get(f"{address}/readyz").json()
+            if ready["model"]["version"] == 2:
+                break
+            time.sleep(0.05)
+        assert ready["model"]["version"] == 2
+        assert [one["version"] for one in ready["refused"]] == ["3"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    assert "version 3 is refused, 1 is served on" in (tmp_path / "log").read_text()
+
+
+def test_json_logs_are_json_from_the_first_to_the_last_line(tmp_path: Path) -> None:
+    key = "a-key-that-must-not-be-logged"
+    options = ("--log-format", "json", "--api-keys", key, "--drain-seconds", 0)
+    with process_of(tmp_path / "log", *options) as (process, address):
+        headers = {"X-Request-ID": "from-the-test", "X-API-Key": key}
+        httpx.get(f"{address}/model", headers=headers)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    text = (tmp_path / "log").read_text()
+    lines = [json.loads(line) for line in text.splitlines() if not line.startswith("INFO: Created")]
+    [access] = [line for line in lines if line["logger"] == "app.access"]
+    assert (access["path"], access["status"]) == ("/model", 200)
+    assert access["request_id"] == "from-the-test"
+    assert key not in text
+
+
+def _wait_for_status(client: httpx.Client, path: str, status: int) -> None:
+    for _ in range(200):
+        if client.get(path).status_code == status:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path} does not answer {status}")
 
 
 def _address(log: Path) -> str:
