@@ -15,7 +15,7 @@ ONE, MANY = "image", "images"
 
 SCHEMA: dict[str, Any] = {
     "type": "string",
-    "contentEncoding": "base64",
+    "format": "byte",
     "description": "the photo's file in base64, or as a data URI (data:image/jpeg;base64,...)",
 }
 
@@ -38,12 +38,13 @@ def many(body: bytes) -> list[bytes | Problem]:
     """The photos of `{"images": ["...", ...]}`, or what is wrong with each.
 
     Raises:
-        Problem: 400 no JSON, 422 no such member, or it is no list with something in it.
+        Problem: 400 no JSON, 422 no such member, or it is no list of strings.
     """
     values = _member(body, MANY)
-    if not isinstance(values, list) or not values:
-        detail = f"The member '{MANY}' is not a list of at least one photo."
-        raise Problem(422, "not-a-list", "The member is not a list", detail)
+    strings = isinstance(values, list) and all(isinstance(value, str) for value in values)
+    if not strings or not values:
+        detail = f"The member '{MANY}' is not a list of strings, with at least one photo."
+        raise Problem(422, "not-a-list", "The member is not a list of photos", detail)
     return [_decode(value) for value in values]
 
 

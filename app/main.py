@@ -117,8 +117,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     app.include_router(router)
     web.install(app)
-    if keys:
-        reference.require_key(app)
+    reference.complete(app, bool(keys), settings.max_batch)
     return app
 
 

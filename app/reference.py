@@ -1,5 +1,6 @@
-"""The API reference where keys are needed: which routes ask for one, and how it is sent."""
+"""The API reference, as far as it depends on the settings: keys, and how many photos."""
 
+import copy
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,17 +13,36 @@ _SCHEMES = {
 }
 
 
-def require_key(app: FastAPI) -> None:
-    """Have `app.openapi()` say so."""
+def complete(app: FastAPI, keys: bool, max_photos: int) -> None:
+    """Have `app.openapi()` tell the rest.
+
+    Args:
+        app: with all its routes.
+        keys: whether an API key is needed.
+        max_photos: that a request may have.
+    """
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = describe()
-        document.setdefault("components", {})["securitySchemes"] = _SCHEMES
-        for path, operations in document["paths"].items():
-            for operation in operations.values():
-                if not is_public(path):
-                    operation["security"] = [{name: []} for name in _SCHEMES]
+        # A copy, as parts of it are constants that all services of a process share.
+        document = copy.deepcopy(describe())
+        _limit_photos(document["paths"]["/predict/batch"]["post"], max_photos)
+        if keys:
+            _require_key(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+
+def _limit_photos(operation: dict[str, Any], max_photos: int) -> None:
+    for body in operation["requestBody"]["content"].values():
+        for field in body["schema"]["properties"].values():
+            field["maxItems"] = max_photos
+
+
+def _require_key(document: dict[str, Any]) -> None:
+    document["components"]["securitySchemes"] = _SCHEMES
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if not is_public(path):
+                operation["security"] = [{name: []} for name in _SCHEMES]

@@ -31,7 +31,7 @@ PHOTO_BODY: dict[str, Any] = {
     "content": {
         "multipart/form-data": _form(FIELD, _BINARY),
         "image/*": {"schema": _BINARY},
-        "application/json": _form(json_photos.ONE, json_photos.SCHEMA),
+        "application/json": _form(json_photos.ONE, json_photos.SCHEMA | {"minLength": 1}),
     },
 }
 PHOTOS_BODY: dict[str, Any] = {
@@ -80,9 +80,7 @@ async def read_photos(request: Request, max_bytes: int, max_photos: int) -> list
         body = _bounded(request, max_bytes)
         if kind == "multipart/form-data":
             values, names = await _read_form(request, body, max_bytes, FIELDS, max_photos)
-            photos = [value if isinstance(value, bytes) else _not_a_file() for value in values]
-            if not photos:
-                raise _missing(FIELDS, names)
+            photos = _the_files(values, names)
         elif kind == "application/json":
             photos = json_photos.many(b"".join([chunk async for chunk in body]))
         else:
@@ -186,8 +184,17 @@ def _the_file(values: list[bytes | str], names: list[str]) -> bytes:
         detail = f"The field '{FIELD}' stands {len(values)} times in the form; send one photo."
         raise Problem(422, "repeated-field", "More than one photo", detail)
     if isinstance(values[0], str):
-        raise _not_a_file()
+        raise _not_a_file(FIELD)
     return values[0]
+
+
+def _the_files(values: list[bytes | str], names: list[str]) -> list[bytes | Problem]:
+    if not values:
+        raise _missing(FIELDS, names)
+    files: list[bytes | Problem] = [value for value in values if isinstance(value, bytes)]
+    if len(files) < len(values):
+        raise _not_a_file(FIELDS)
+    return files
 
 
 def _missing(field: str, names: list[str]) -> Problem:
@@ -196,8 +203,8 @@ def _missing(field: str, names: list[str]) -> Problem:
     return Problem(422, "missing-field", "The field is missing", detail)
 
 
-def _not_a_file() -> Problem:
-    detail = f"The field is text, not a file. With curl: -F {FIELD}=@photo.jpg"
+def _not_a_file(field: str) -> Problem:
+    detail = f"The field '{field}' is text, not a file. With curl: -F {field}=@photo.jpg"
     return Problem(422, "not-a-file", "The field is not a file", detail)
 
 

@@ -164,6 +164,13 @@ def test_the_reference_asks_for_a_key_where_one_is_needed(
     assert "securitySchemes" not in service.get("/openapi.json").json()["components"]
 
 
+def test_the_reference_tells_the_limit_of_a_batch(service: httpx.Client) -> None:
+    operation = service.get("/openapi.json").json()["paths"]["/predict/batch"]["post"]
+    for body in operation["requestBody"]["content"].values():
+        [field] = body["schema"]["properties"].values()
+        assert field["maxItems"] == Settings().max_batch
+
+
 def test_keys_are_compared_as_they_are() -> None:
     assert not Keys([])
     keys = Keys(KEYS)
