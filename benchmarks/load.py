@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 BROKEN = 0  # the status of a connection that was refused, or closed without an answer
 OK = 200
 TIMEOUT_SECONDS = 60.0
+_PAUSE_SECONDS = 0.01
 _BOUNDARY = "photo-boundary-7e9a"
 
 
@@ -133,6 +134,8 @@ async def in_turn(
             answer = await connection.send(request)
             run.answers.append(answer)
             on_answer(number, answer)
+            if answer.status == BROKEN:  # a server that is gone is not asked without a pause
+                await asyncio.sleep(_PAUSE_SECONDS)
         connection.close()
 
     await asyncio.gather(*(client() for _ in range(clients)))

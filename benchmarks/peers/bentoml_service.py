@@ -1,7 +1,7 @@
 """BentoML, as its guide has it.
 
-    BENCHMARK_MODEL=models/cats-vs-dogs/1 BENCHMARK_WORKERS=2 \\
-        bentoml serve benchmarks.peers.bentoml_service:Photos
+export BENCHMARK_MODEL=models/cats-vs-dogs/1 BENCHMARK_WORKERS=2
+bentoml serve benchmarks.peers.bentoml_service:Photos
 """
 
 import os

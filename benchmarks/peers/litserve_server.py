@@ -1,7 +1,7 @@
 """LitServe, as its guide has it.
 
-    BENCHMARK_MODEL=models/cats-vs-dogs/1 BENCHMARK_WORKERS=2 \\
-        python -m benchmarks.peers.litserve_server 8000
+export BENCHMARK_MODEL=models/cats-vs-dogs/1 BENCHMARK_WORKERS=2
+python -m benchmarks.peers.litserve_server 8000
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 
 import litserve
 import numpy as np
-from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
 
 from benchmarks.peers.network import WORKERS, Network
 
@@ -21,9 +21,12 @@ class PhotoAPI(litserve.LitAPI):
         """Load the network in the worker."""
         self.network = Network()
 
-    def decode_request(self, request: Request) -> np.ndarray:
+    def decode_request(self, request: FormData) -> np.ndarray:
         """The form's photo -> pixels."""
-        return self.network.decode(request["file"].file.read())
+        photo = request["file"]
+        assert isinstance(photo, UploadFile)
+        pixels: np.ndarray = self.network.decode(photo.file.read())
+        return pixels
 
     def predict(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels -> outputs."""

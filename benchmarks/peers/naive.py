@@ -1,6 +1,6 @@
 """What most FastAPI templates do: `model.predict`, and the photo stretched by Pillow as it is.
 
-    BENCHMARK_MODEL=models/cats-vs-dogs/1 uvicorn benchmarks.peers.naive:app
+BENCHMARK_MODEL=models/cats-vs-dogs/1 uvicorn benchmarks.peers.naive:app
 """
 
 import io
@@ -30,8 +30,8 @@ def readyz() -> str:
 @app.post("/predict")
 async def predict(file: UploadFile) -> dict[str, list[float]]:
     """One photo, on the event loop, as the templates have it."""
-    image = Image.open(io.BytesIO(await file.read()))
-    image = image.convert("RGB" if CARD.input.channels == 3 else "L")
+    opened = Image.open(io.BytesIO(await file.read()))
+    image = opened.convert("RGB" if CARD.input.channels == 3 else "L")
     image = image.resize((CARD.input.width, CARD.input.height))
     pixels = np.asarray(image, np.float32).reshape(1, image.height, image.width, -1)
     return {"outputs": model.predict(pixels, verbose=0)[0].tolist()}

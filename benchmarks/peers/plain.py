@@ -1,6 +1,6 @@
 """A careful FastAPI template: a `def` endpoint in the thread pool, and a traced graph.
 
-    BENCHMARK_MODEL=models/cats-vs-dogs/1 uvicorn benchmarks.peers.plain:app
+BENCHMARK_MODEL=models/cats-vs-dogs/1 uvicorn benchmarks.peers.plain:app
 """
 
 import numpy as np
