@@ -13,6 +13,7 @@ The defaults take about a minute.
 import asyncio
 import itertools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.load import OK, Run, at_rate, in_turn, multipart, raw

@@ -30,7 +30,8 @@ class PhotoAPI(litserve.LitAPI):
 
     def predict(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels -> outputs."""
-        return self.network.run(pixels[np.newaxis])[0]
+        outputs: np.ndarray = self.network.run(pixels[np.newaxis])[0]
+        return outputs
 
     def encode_response(self, outputs: np.ndarray) -> dict[str, float]:
         """Outputs -> answer."""
