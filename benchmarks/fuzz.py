@@ -12,6 +12,7 @@ code is 1 if anything did. The defaults, 20,000 files, take three to five minute
 import asyncio
 import itertools
 import sys
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,7 +30,6 @@ from training.command import CommandError, Parser, natural, positive, run
 
 PROG = "python -m benchmarks.fuzz"
 MOST_SECONDS = 2.0
-WARM = 1000  # sound photos before the first reading of memory
 _SERVER_ERROR = 500
 
 
@@ -50,15 +50,18 @@ def main() -> None:
     parser.add_argument("--count", type=positive, default=20_000)
     parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--clients", type=positive, default=4)
+    parser.add_argument(
+        "--warm", type=positive, default=1000, help="sound photos before memory is read"
+    )
     arguments = parser.parse_args()
     with timed("benchmarks.fuzz"), service(arguments.model) as server:
         corpus = _corpus(server)
-        _post_sound(server, corpus, arguments.clients)
+        _post_sound(server, corpus, arguments)
         before = resident(server.pid)
         reset_peak(server.pid)
-        findings = _post_damaged(server, corpus, arguments.count, arguments.seed, arguments.clients)
+        findings = _post_damaged(server, corpus, arguments)
         highest = peak(server.pid)
-        _post_sound(server, corpus, arguments.clients)
+        _post_sound(server, corpus, arguments)
         after = resident(server.pid)
     memory = f"resident before {mebibytes(before)}, at most {mebibytes(highest)}, "
     memory += f"after {mebibytes(after)} ({(after - before) / before:+.1%})"
@@ -80,14 +83,14 @@ def _corpus(server: Server) -> list[Sample]:
     return corpus
 
 
-def _post_sound(server: Server, corpus: list[Sample], clients: int) -> None:
+def _post_sound(server: Server, corpus: list[Sample], arguments: Namespace) -> None:
     """Warm the service, and see that it takes the files as they were.
 
     Raises:
         CommandError: it does not answer all of them by 200.
     """
     requests = [raw(sample.data, sample.kind) for sample in corpus]
-    work = itertools.islice(itertools.cycle(requests), WARM)
+    work = itertools.islice(itertools.cycle(requests), arguments.warm)
     refused: dict[str, int] = {}
 
     def look(number: int, answer: Answer) -> None:
@@ -95,14 +98,13 @@ def _post_sound(server: Server, corpus: list[Sample], clients: int) -> None:
             sample = corpus[number % len(corpus)]
             refused[f"{sample.format} ({sample.variant})"] = answer.status
 
-    asyncio.run(in_turn(server.port, work, clients, on_answer=look))
+    asyncio.run(in_turn(server.port, work, arguments.clients, on_answer=look))
     if refused:
         raise CommandError(f"The service refuses sound files: {refused}.")
 
 
-def _post_damaged(
-    server: Server, corpus: list[Sample], count: int, seed: int, clients: int
-) -> Findings:
+def _post_damaged(server: Server, corpus: list[Sample], arguments: Namespace) -> Findings:
+    count, seed = arguments.count, arguments.seed
     findings = Findings()
     sent: dict[int, Mutant] = {}
 
@@ -117,7 +119,7 @@ def _post_damaged(
         if (number + 1) % (count // 20 or 1) == 0:
             tell(f"{number + 1:>7} damaged photos, {len(findings.failures)} failures")
 
-    asyncio.run(in_turn(server.port, requests(), clients, on_answer=judge))
+    asyncio.run(in_turn(server.port, requests(), arguments.clients, on_answer=judge))
     return findings
 
 

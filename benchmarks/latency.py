@@ -10,6 +10,7 @@ to build/benchmarks/latency.md. The defaults take about a minute.
 import statistics
 from pathlib import Path
 
+from app.card import find_version
 from benchmarks.photos import jpeg, picture
 from benchmarks.server import service
 from benchmarks.table import markdown, milliseconds, publish, tell, timed
@@ -30,9 +31,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=positive_real, default=3, help="for each figure")
     arguments = parser.parse_args()
     wrk()
+    model = find_version(arguments.model)
     with timed("benchmarks.latency"):
         files = {name: jpeg(picture(0, *size)) for name, size in SIZES.items()}
-        times = _measure(arguments.model, files, arguments.rounds, arguments.seconds)
+        times = _measure(model, files, arguments.rounds, arguments.seconds)
     publish("latency", _report(files, times))
 
 

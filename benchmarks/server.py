@@ -18,6 +18,7 @@ from typing import IO
 
 import httpx
 
+from app.card import find_version
 from training.command import CommandError
 
 ROOT = Path(__file__).parents[1]
@@ -66,7 +67,9 @@ def service(model: Path, **settings: object) -> Iterator[Server]:
 
     Raises:
         CommandError: it ended, or was not ready in time; with the last line that it logged.
+        app.card.ModelError: there is no such model.
     """
+    find_version(model)  # an error before a process is started
     port = free_port()
     environment = {f"APP_{name.upper()}": str(value) for name, value in settings.items()}
     environment |= {"APP_MODEL": str(model.resolve()), "APP_PORT": str(port)}

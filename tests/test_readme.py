@@ -1,7 +1,9 @@
 """The commands of the README, run as they stand in a copy of the checkout (`make check`).
 
 Left out: what needs Docker or the internet, and the targets that would call this very test;
-trainings get `--dry-run`, as a real one takes minutes to hours.
+the benchmarks, which take minutes and measure nothing beside other work (each is run shortly, or
+told something wrong, in tests/benchmarks); trainings get `--dry-run`, as a real one takes minutes
+to hours.
 """
 
 import os
@@ -28,7 +30,9 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 SERVER = re.compile(r"make serve|python -m app")
-NOT_RUN = re.compile(r"docker |make (test|check|format|lock)|.* --download")
+NOT_RUN = re.compile(
+    r"docker |make (test|check|format|lock)|.* --download|.*build/peers|python -m benchmarks\."
+)
 
 pytestmark = pytest.mark.readme
 
