@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.load import OK, Run, at_rate, in_turn, multipart, raw
 from benchmarks.photos import photos_of
 from benchmarks.server import Server, service
-from benchmarks.table import markdown, milliseconds, percentile, publish, tell, timed
+from benchmarks.table import clients_of, markdown, milliseconds, percentile, publish, tell, timed
 from training.command import CommandError, Parser, positive, positive_real, run
 
 PROG = "python -m benchmarks.overload"
@@ -44,7 +44,7 @@ def main() -> None:
     requests = [encode(photo) for photo in photos_of(arguments.photos)]
     with timed("benchmarks.overload"), service(arguments.model) as server:
         clients = arguments.clients or most_clients(server, requests)
-        tell(f"full load: {clients} clients")
+        tell(f"full load: {clients_of(clients)}")
         full = _closed(server, requests, clients, arguments.seconds)
         rate = arguments.times * full.rate
         if not full.rate:
@@ -62,7 +62,7 @@ def most_clients(server: Server, requests: list[bytes]) -> int:
 
     def all_served(clients: int) -> bool:
         seen = _closed(server, requests, clients, TRIAL_SECONDS)
-        tell(f"{clients:>4} clients: {seen.rate:.1f} photos/s, {dict(seen.statuses)}")
+        tell(f"{clients_of(clients):>11}: {seen.rate:.1f} photos/s, {dict(seen.statuses)}")
         return set(seen.statuses) == {OK}
 
     low = 1
@@ -77,7 +77,7 @@ def most_clients(server: Server, requests: list[bytes]) -> int:
 
 def report(clients: int, full: Run, over: Run, after: Run, times: float) -> str:
     """The table, and what it is held to."""
-    names = [f"full load: {clients} clients", f"{times:g} x that rate", "full load, afterwards"]
+    names = [f"full load: {clients_of(clients)}", f"{times:g} x that rate", "full load, afterwards"]
     rows = [_row(name, each) for name, each in zip(names, (full, over, after), strict=True)]
     ratio = percentile(over.times(), 99) / percentile(full.times(), 99)
     others = sum(n for status, n in over.statuses.items() if status not in (OK, TOO_MANY))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.contenders import LIMIT, OURS, OURS_RAW, PEERS, TUNED_PEERS
-from benchmarks.table import markdown, milliseconds
+from benchmarks.table import clients_of, markdown, milliseconds
 from benchmarks.wrk import Load
 
 
@@ -53,7 +53,7 @@ def table(rates: Rates, clients: Sequence[int]) -> str:
     """A row a server: photos a second, the median time, and the ratio to this service."""
     header = ["server"]
     for count in clients:
-        header += [f"photos/s, {count} clients", "p50", f"{OURS} / it"]
+        header += [f"photos/s, {clients_of(count)}", "p50", f"{OURS} / it"]
     rows = [[name, *_cells(rates, name, clients)] for name in rates.names]
     return markdown(header, rows)
 
@@ -107,7 +107,7 @@ def plot(rates: Rates, clients: Sequence[int], title: str, path: Path) -> None:
     for index, count in enumerate(clients):
         places = [place - index * height for place in range(len(names))]
         values = [rates.median(name, count) for name in names]
-        bars = axes.barh(places, values, height, label=f"{count} clients")
+        bars = axes.barh(places, values, height, label=clients_of(count))
         axes.bar_label(bars, [f"{value:.0f}" if value else "" for value in values], fontsize=7)
     axes.set_yticks([place - 0.4 + height / 2 for place in range(len(names))], names)
     axes.set_xlabel("photos a second")

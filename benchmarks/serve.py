@@ -20,7 +20,7 @@ from benchmarks.contenders import CONTENDERS, LIMIT, Contender, running, version
 from benchmarks.limit import limit
 from benchmarks.photos import photos_of
 from benchmarks.rates import Rates, plot, ratios, table
-from benchmarks.table import BUILD, publish, tell, timed
+from benchmarks.table import BUILD, clients_of, publish, tell, timed
 from benchmarks.wrk import Load, send, wrk
 from training.command import CommandError, Parser, positive, positive_real, run
 
@@ -126,7 +126,7 @@ def _measure_limit(plan: Plan, rates: Rates) -> None:
 def _record(rates: Rates, name: str, clients: int, load: Load) -> None:
     rates.add(name, clients, load)
     errors = f", {load.errors} errors!" if load.errors else ""
-    tell(f"  {name:<24} {clients:>3} clients {load.rate:7.1f} photos/s{errors}")
+    tell(f"  {name:<32} {clients_of(clients):>10} {load.rate:7.1f} photos/s{errors}")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,11 @@ def milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:.1f} ms"
 
 
+def clients_of(count: int) -> str:
+    """A number of clients in words."""
+    return "1 client" if count == 1 else f"{count} clients"
+
+
 def tell(text: str) -> None:
     """A line of progress on stderr: stdout has the result only."""
     print(text, file=sys.stderr, flush=True)
