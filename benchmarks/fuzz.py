@@ -42,6 +42,21 @@ class Findings:
     slowest: dict[str, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
+    def note(self, number: int, sent: Mutant, answer: Answer, folder: Path) -> None:
+        """Count an answer; one that must not be is listed, and its file kept in the folder."""
+        name = sent.sample.format
+        self.by_format[name, answer.status] += 1
+        self.by_way[sent.way, answer.status] += 1
+        self.slowest[name] = max(self.slowest.get(name, 0.0), answer.seconds)
+        bad = answer.status == BROKEN or answer.status >= _SERVER_ERROR
+        if bad or answer.seconds > MOST_SECONDS:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{number}.{name.lower()}"
+            path.write_bytes(sent.data)
+            line = f"{path}: {sent.sample.variant}, {sent.way}: status {answer.status or 'none'}, "
+            self.failures.append(line + milliseconds(answer.seconds))
+            tell(self.failures[-1])
+
 
 def main() -> None:
     """The command."""
@@ -115,28 +130,12 @@ def _post_damaged(server: Server, corpus: list[Sample], arguments: Namespace) ->
             yield multipart(made.data, kind=kind) if number % 2 else raw(made.data, kind)
 
     def judge(number: int, answer: Answer) -> None:
-        _judge(findings, number, sent.pop(number), answer)
+        findings.note(number, sent.pop(number), answer, BUILD / "fuzz")
         if (number + 1) % (count // 20 or 1) == 0:
             tell(f"{number + 1:>7} damaged photos, {len(findings.failures)} failures")
 
     asyncio.run(in_turn(server.port, requests(), arguments.clients, on_answer=judge))
     return findings
-
-
-def _judge(findings: Findings, number: int, sent: Mutant, answer: Answer) -> None:
-    name = sent.sample.format
-    findings.by_format[name, answer.status] += 1
-    findings.by_way[sent.way, answer.status] += 1
-    findings.slowest[name] = max(findings.slowest.get(name, 0.0), answer.seconds)
-    bad = answer.status == BROKEN or answer.status >= _SERVER_ERROR
-    if bad or answer.seconds > MOST_SECONDS:
-        folder = BUILD / "fuzz"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{number}.{name.lower()}"
-        path.write_bytes(sent.data)
-        line = f"{path}: {sent.sample.variant}, {sent.way}: status {answer.status or 'none'}, "
-        findings.failures.append(line + milliseconds(answer.seconds))
-        tell(findings.failures[-1])
 
 
 def _report(findings: Findings) -> str:

@@ -30,8 +30,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--seconds", type=positive_real, default=3, help="for each figure")
     arguments = parser.parse_args()
-    wrk()
     model = find_version(arguments.model)
+    wrk()
     with timed("benchmarks.latency"):
         files = {name: jpeg(picture(0, *size)) for name, size in SIZES.items()}
         times = _measure(model, files, arguments.rounds, arguments.seconds)
