@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.peers.network import MODEL, WORKERS
 from benchmarks.server import Server, free_port, service, started
+from benchmarks.table import BUILD
 from benchmarks.wrk import Body
 from training.command import CommandError
 
@@ -82,6 +83,7 @@ def running(contender: Contender, model: Path, python: Path) -> Iterator[Server]
         MODEL: str(model.resolve()),
         WORKERS: str(contender.workers),
         "BENTOML_DO_NOT_TRACK": "True",  # no message to its makers
+        "BENTOML_HOME": str((BUILD / "bentoml").resolve()),  # or it makes a folder at home
     }
     if contender.threads:
         environment["TF_NUM_INTRAOP_THREADS"] = str(contender.threads)

@@ -1,4 +1,4 @@
-"""How much memory a server takes, by what Linux says of its processes in /proc."""
+"""A server's processes and how much memory they take, by what Linux says in /proc."""
 
 from pathlib import Path
 
@@ -28,6 +28,15 @@ def family(pid: int) -> list[int]:
         for children in (_PROC / str(each) / "task").glob("*/children"):
             found += map(int, _read(children).split())
     return found
+
+
+def born(pid: int) -> int:
+    """When a process was started, in clock ticks since the machine's start; 0 if there is none.
+
+    Together with its number it names a process for good: numbers are given again.
+    """
+    fields = _read(_PROC / str(pid) / "stat").rpartition(")")[2].split()
+    return int(fields[19]) if fields else 0
 
 
 def _status(pid: int, key: str) -> int:

@@ -19,6 +19,7 @@ from typing import IO
 import httpx
 
 from app.card import find_version
+from benchmarks.memory import born, family, resident
 from training.command import CommandError
 
 ROOT = Path(__file__).parents[1]
@@ -83,7 +84,7 @@ def service(model: Path, **settings: object) -> Iterator[Server]:
 def started(
     command: Sequence[str | Path], environment: dict[str, str], port: int, ready: str
 ) -> Iterator[Server]:
-    """Start a server in a process group of its own, and end the whole group afterwards.
+    """Start a server in a session of its own, and end all that it has started afterwards.
 
     Args:
         command: what to run, in the checkout.
@@ -129,15 +130,24 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", address: str, log: IO[
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """SIGTERM to the server, SIGKILL to what is left of its group."""
+    """SIGTERM to the server; SIGKILL to what it has started and left behind."""
+    births = {pid: born(pid) for pid in family(process.pid)}
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
-    with suppress(ProcessLookupError):
-        # The group is our own child's: start_new_session gave it the child's id.
-        os.killpg(process.pid, signal.SIGKILL)
+    deadline = time.perf_counter() + STOP_SECONDS
+    while (left := _alive(births)) and time.perf_counter() < deadline:
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_POLL_SECONDS)
     process.wait()
+
+
+def _alive(births: dict[int, int]) -> list[int]:
+    """Those that still run: a number may be another process's by now, a zombie has no memory."""
+    return [pid for pid, birth in births.items() if born(pid) == birth and resident(pid)]
 
 
 def _last_line(log: IO[bytes]) -> str:

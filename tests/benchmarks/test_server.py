@@ -9,7 +9,7 @@ import pytest
 
 from app.card import find_version, load_card
 from benchmarks import server as servers
-from benchmarks.memory import family, peak, reset_peak, resident
+from benchmarks.memory import born, family, peak, reset_peak, resident
 from benchmarks.photos import SIZE, jpeg, photos_of, picture
 from benchmarks.swaps import publish_copy
 from benchmarks.wrk import Body, send
@@ -30,6 +30,22 @@ def test_a_service_is_started_watched_and_stopped() -> None:
         assert server.ready_seconds > 0
     assert server.process.returncode == 0
     assert resident(server.pid) == 0
+
+
+def test_what_a_server_leaves_behind_is_ended(tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(
+        "import http.server, subprocess, sys\n"
+        "subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        "handler = http.server.SimpleHTTPRequestHandler\n"
+        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), handler).serve_forever()\n"
+    )
+    port = servers.free_port()
+    with servers.started([sys.executable, script, str(port)], {}, port, "/") as server:
+        parent, child = family(server.pid)
+        births = born(parent), born(child)
+        assert all(births)
+    assert resident(parent) == resident(child) == 0
 
 
 def test_a_server_that_ends_at_once_is_one_line() -> None:
