@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
 
 from app import logs
+from app.allocator import give_back_freed_memory
 from app.card import ModelError
 from app.keys import KeysError
 from app.main import create_app, load_classifier
@@ -24,6 +25,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = CliApp.run(Settings, cli_args=sys.argv[1:])
+        give_back_freed_memory()
         logs.set_up(settings.log_format, settings.log_level)
         _warn_of_misspelled()
         app = create_app(settings)
