@@ -33,6 +33,25 @@ def test_litert_and_tensorflow_agree_on_the_shipped_models(name: str) -> None:
     assert np.abs(one - other).max() < 1e-4
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 32, 40])
+def test_padding_changes_no_answer(stripes_model: Path, count: int) -> None:
+    card = load_card(stripes_model)
+    runner = load_engine(stripes_model, card, "tensorflow")
+    runner.warm()
+    pixels = batch(count, (28, 28, 1))
+    together = runner.run(pixels)
+    alone = np.concatenate([runner.run(one[np.newaxis]) for one in pixels])
+    assert together.shape == (count, 3)
+    assert np.abs(together - alone).max() < 1e-6
+
+
+def test_all_cores_on_one_photo_give_the_same_answer(stripes_model: Path) -> None:
+    runner = LiteRTEngine(stripes_model / LITERT, load_card(stripes_model), threads=2)
+    runner.warm()
+    pixels = batch(5, (28, 28, 1))
+    assert np.abs(runner.run(pixels) - runner.run(pixels, alone=True)).max() < 1e-6
+
+
 def test_threads_share_the_interpreters_without_mixing_answers(stripes_model: Path) -> None:
     card = load_card(stripes_model)
     runner = LiteRTEngine(stripes_model / LITERT, card, threads=2)
