@@ -6,6 +6,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import problems
+from app.gate import PHOTOS, PROBES
 from app.metrics import Metrics
 
 logger = logging.getLogger("app.access")
@@ -86,6 +87,8 @@ def _add_headers(path: str, message: Message) -> None:
 def _route(scope: Scope) -> str:
     """The route's pattern: as many label values as there are routes, whatever is asked for."""
     path = getattr(scope.get("route"), "path", None)
+    if path is None and scope["path"] in PHOTOS | PROBES:
+        path = scope["path"]  # turned away before it was routed
     return str(path) if path else "other"
 
 

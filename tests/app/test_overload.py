@@ -85,6 +85,7 @@ def test_a_full_queue_is_429_and_the_accepted_are_answered(stuck: Stuck) -> None
                 assert answer.json()["type"] == "urn:problem:queue-full"
                 assert (answer.json()["limit"], answer.json()["actual"]) == (3, 3)
                 assert int(answer.headers["retry-after"]) >= 1
+            assert 'route="/predict",status="429"} 3.0' in client.get("/metrics").text
             for path in ("/explain", "/layers", "/predict/batch"):
                 assert client.post(path, **RAW).status_code == 429
             assert client.get("/readyz").status_code == 200
