@@ -18,7 +18,6 @@ from app.main import create_app, load_classifier
 from app.server import Server
 from app.settings import Settings
 
-
 # How long a thread may keep the interpreter's lock, in seconds. A worker takes it some ten times
 # a photo; with Python's 5 ms a flood of refusals cost it half of its photos, with this a fifth.
 SWITCH_INTERVAL = 0.0002
