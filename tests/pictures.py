@@ -54,6 +54,26 @@ def png_claiming(width: int, height: int) -> bytes:
     return signature + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+def claiming(name: str, side: int) -> bytes:
+    """A small file of any format but JPEG whose header claims a square of `side` pixels."""
+    if name == "PNG":
+        return png_claiming(side, side)
+    data = bytearray(encode(Image.new("RGB", (64, 64), "red"), name))
+    if name in ("AVIF", "HEIC"):
+        at = data.index(b"ispe") + 8
+        data[at : at + 8] = struct.pack(">II", side, side)
+    elif name == "TIFF":
+        for tag in (256, 257):
+            at = data.index(struct.pack("<HHI", tag, 4, 1)) + 8
+            data[at : at + 4] = struct.pack("<I", side)
+    elif name == "BMP":
+        data[18:26] = struct.pack("<ii", side, side)
+    else:
+        at = {"GIF": 6, "WEBP": 26}[name]
+        data[at : at + 4] = struct.pack("<HH", side, side)
+    return bytes(data)
+
+
 def grey(values: np.ndarray) -> Image.Image:
     """uint8 (height, width) as a grey picture."""
     return Image.fromarray(values)

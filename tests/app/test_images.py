@@ -158,6 +158,35 @@ def test_too_many_pixels_are_refused_by_the_header(side: int) -> None:
         decode(pictures.png_claiming(side, side))
 
 
+@pytest.mark.parametrize("name", [name for name in images.FORMATS if name != "JPEG"])
+@pytest.mark.parametrize("side", [8_000, 16_000])
+def test_a_bomb_of_any_format_is_refused_by_its_header(name: str, side: int) -> None:
+    data = pictures.claiming(name, side)
+    with pytest.raises(images.TooManyPixels):
+        decode(data)
+
+
+def test_a_heic_is_not_turned_by_its_exif_tag() -> None:
+    # ISO/IEC 23008-12: the file's own boxes turn it, and cameras write both.
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    got = decode(pictures.encode(pictures.gradient(), "HEIC", quality=95, exif=exif))
+    assert np.abs(got - reference()).mean() < 3
+
+
+def test_the_container_brand_does_not_decide_between_avif_and_heic() -> None:
+    for name in ("AVIF", "HEIC"):
+        data = pictures.encode(pictures.gradient(), name, quality=95)
+        brand = data[:8] + b"mif1" + data[12:]
+        assert np.abs(decode(brand) - reference()).mean() < 3
+
+
+def test_only_the_formats_that_are_asked_for_are_decoded() -> None:
+    data = pictures.encode(pictures.gradient(), "GIF")
+    with pytest.raises(images.UnsupportedFormat, match="format: JPEG, PNG"):
+        images.decode(data, 8, 8, 3, formats=("JPEG", "PNG"))
+
+
 def test_the_pixel_limit_is_exact() -> None:
     data = pictures.encode(pictures.gradient(64, 48), "PNG")
     assert images.decode(data, 8, 8, 3, max_pixels=64 * 48).shape == (8, 8, 3)
