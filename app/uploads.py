@@ -65,7 +65,7 @@ async def read_photo(request: Request, max_bytes: int) -> bytes:
             values, names = await _read_form(request, body, max_bytes, FIELD, _FEW)
             return _the_file(values, names)
         if kind == "application/json":
-            return json_photos.one(b"".join([chunk async for chunk in body]))
+            return json_photos.one(await _read_json(body, 1))
     raise _unsupported(kind, _ONE, "multipart/form-data, image/*, application/json")
 
 
@@ -76,18 +76,32 @@ async def read_photos(request: Request, max_bytes: int, max_photos: int) -> list
         Problem: as `read_photo` about the request as a whole, and 413 more than `max_photos`.
     """
     kind = _kind(request)
+    photos: list[bytes | Problem]
     async with _in_time(request):
         body = _bounded(request, max_bytes)
         if kind == "multipart/form-data":
             values, names = await _read_form(request, body, max_bytes, FIELDS, max_photos)
             photos = _the_files(values, names)
         elif kind == "application/json":
-            photos = json_photos.many(b"".join([chunk async for chunk in body]))
+            texts = json_photos.many(await _read_json(body, max_photos))
+            if len(texts) > max_photos:  # before any of them is decoded
+                raise _too_many(max_photos, len(texts))
+            photos = [json_photos.decode(text) for text in texts]
         else:
             raise _unsupported(kind, _MANY, "multipart/form-data, application/json")
     if len(photos) > max_photos:
         raise _too_many(max_photos, len(photos))
     return photos
+
+
+async def _read_json(body: AsyncGenerator[bytes, None], photos: int) -> bytes:
+    text = b"".join([chunk async for chunk in body])
+    if not json_photos.is_crowded(text, photos):
+        return text
+    if photos > 1:
+        raise _too_many(photos, None)
+    detail = f"The JSON has far more in it than a member '{json_photos.ONE}'."
+    raise Problem(400, "malformed-body", "The body is malformed", detail)
 
 
 def _kind(request: Request) -> str:

@@ -133,3 +133,24 @@ def test_the_time_of_each_stage_is_told(service: httpx.Client) -> None:
     stages = dict(stage.split(";dur=") for stage in header.split(", "))
     assert list(stages) == ["queue", "decode", "infer"]
     assert all(float(milliseconds) >= 0 for milliseconds in stages.values())
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "kind"),
+    [
+        ("/predict/batch", b'{"images":[' + b'"",' * 300_000 + b'""]}', 413, "too-many-photos"),
+        ("/predict", b'{"image":[' + b"[]," * 300_000 + b"[]]}", 400, "malformed-body"),
+        ("/predict", b'{"image":{' + b'"a":0,' * 100_000 + b'"a":0}}', 400, "malformed-body"),
+    ],
+    ids=["strings", "lists", "members"],
+)
+def test_json_of_a_million_parts_is_refused_before_it_is_parsed(
+    service: httpx.Client, monkeypatch: pytest.MonkeyPatch,
+    path: str, body: bytes, status: int, kind: str,
+) -> None:  # fmt: skip
+    def parse(*_: object, **__: object) -> None:
+        raise AssertionError("it was parsed")
+
+    monkeypatch.setattr("app.json_photos.from_json", parse)
+    answer = service.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:problem:{kind}")
