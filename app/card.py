@@ -163,6 +163,13 @@ def load_card(folder: Path) -> Card:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise ModelError(f"{folder / CARD}: not a valid card: {where}: {first['msg']}.") from error
+    # A folder beside the others that was renamed, or a copy under another number: whoever asks
+    # for a version by its number would get another one.
+    if folder.name.isdecimal() and folder.name != str(card.version):
+        raise ModelError(
+            f"{folder}: its card is that of version {card.version}. Publish the version with "
+            "training.fit, or give the folder the number on its card."
+        )
     for name, expected in card.files.items():
         check_file(folder / name, expected)
     return card

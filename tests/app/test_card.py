@@ -151,3 +151,9 @@ def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2
     assert sha256(tmp_path / "abc") == expected
+
+
+def test_a_folder_under_another_versions_number_is_refused(folder: Path) -> None:
+    other = folder.rename(folder.with_name("7"))
+    with pytest.raises(ModelError, match="its card is that of version 1"):
+        load_card(other)
