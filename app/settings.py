@@ -1,6 +1,7 @@
 """What an operator may set: environment variables `APP_...`, or options of `python -m app`."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,7 +38,24 @@ def _format(name: str) -> str:
     return name.upper()
 
 
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+def _origin(text: str) -> str:
+    if text != "*" and not re.fullmatch(r"https?://[^/\s]+", text):
+        raise ValueError(f"{text!r} is not an origin, as https://example.org")
+    return text
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[^/:\s]+|\[[0-9a-fA-F:]+\]", text):
+        raise ValueError(f"{text!r} is not a host's name alone, as example.org or *.example.org")
+    return text
+
+
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_words)
+]
+Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_words)
+]
 Formats = Annotated[
     tuple[Annotated[str, AfterValidator(_format)], ...], NoDecode, BeforeValidator(_words)
 ]
@@ -101,8 +119,8 @@ class Settings(BaseSettings):
     )
     api_keys: Secrets = Field((), description="require one of these keys, with commas between")
     api_keys_file: Path | None = Field(None, description="a file with such keys, one a line")
-    cors_origins: Words = Field((), description="sites whose pages may call, or *")
-    trusted_hosts: Words = Field(
+    cors_origins: Origins = Field((), description="sites whose pages may call, or *")
+    trusted_hosts: Hosts = Field(
         (), description="Host headers to answer, as example.org or *.example.org"
     )
     log_format: Literal["console", "json"] = Field("console", description="console or json")

@@ -23,6 +23,8 @@ BAD_STARTS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "port too high": ([], {"APP_PORT": "99999"}, "APP_PORT='99999'"),
     "port is a word": ([], {"APP_PORT": "http"}, "APP_PORT='http'"),
     "unknown engine": ([], {"APP_ENGINE": "onnx"}, "APP_ENGINE='onnx'"),
+    "a host with a scheme": ([], {"APP_TRUSTED_HOSTS": "http://x.org/"}, "APP_TRUSTED_HOSTS"),
+    "an origin without one": ([], {"APP_CORS_ORIGINS": "x.org"}, "is not an origin, as https://"),
     "no threads": (["--threads", "0"], {}, "APP_THREADS='0'"),
     "pixel limit above Pillow's": ([], {"APP_MAX_PIXELS": "999999999"}, "APP_MAX_PIXELS"),
     "byte limit below a photo": ([], {"APP_MAX_BYTES": "10"}, "APP_MAX_BYTES"),
