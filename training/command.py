@@ -2,8 +2,10 @@
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from tqdm import tqdm
@@ -51,6 +53,17 @@ def positive_real(text: str) -> float:
 natural.__name__ = "whole number"
 positive.__name__ = "whole number from 1"
 positive_real.__name__ = "number above 0"
+
+
+def require_writable(option: str, path: Path) -> None:
+    """Find out before hours of work whether a folder can be made at `path`.
+
+    Raises:
+        CommandError: it cannot.
+    """
+    parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise CommandError(f"{option} {path}: {parent} is not a folder that can be written to.")
 
 
 def run(prog: str, main: Callable[[], None]) -> None:

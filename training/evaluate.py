@@ -15,7 +15,7 @@ import numpy as np
 
 from app.classifier import Classifier
 from app.images import PhotoError
-from training.command import CommandError, Parser, progress, run
+from training.command import CommandError, Parser, progress, require_writable, run
 from training.dataset import open_subset
 from training.metrics import Evaluation
 from training.report import as_text, write_report
@@ -67,6 +67,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.report and arguments.report.exists():
         raise CommandError(f"--report {arguments.report}: it exists already; name a new folder.")
+    if arguments.report:
+        require_writable("--report", arguments.report)
     threads = os.cpu_count() or 1
     classifier = Classifier.load(arguments.model, engine="litert", threads=threads)
     samples = open_subset(arguments.photos, classifier.card.labels)

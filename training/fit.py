@@ -33,10 +33,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     # Keras is imported below this line only: a wrong option should not wait for it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from training.precision import FLOAT, best_precision
-
-    mixed = RECIPES[arguments.recipe].mixed_precision
-    plan = make_plan(arguments, arguments.precision or (best_precision() if mixed else FLOAT))
+    plan = make_plan(arguments)
     if arguments.dry_run:
         from training.forecast import forecast
 

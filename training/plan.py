@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.card import MODEL_NAME
-from training.command import CommandError
+from training.command import CommandError, require_writable
 from training.dataset import open_dataset
 from training.recipes import RECIPES, Recipe
 from training.samples import Dataset
@@ -35,7 +35,7 @@ class Plan:
         }
 
 
-def make_plan(arguments: Namespace, precision: str) -> Plan:
+def make_plan(arguments: Namespace) -> Plan:
     """The plan that the command's arguments ask for.
 
     Raises:
@@ -44,11 +44,9 @@ def make_plan(arguments: Namespace, precision: str) -> Plan:
     recipe = RECIPES[arguments.recipe]
     given = {name: getattr(arguments, name) for name in _OVERRIDES}
     recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
-    if arguments.weights and RECIPES[arguments.recipe].weights is None:
-        raise CommandError(
-            f"--weights: the recipe {recipe.name} starts from random weights; "
-            "the recipe finetune takes such a file."
-        )
+    _check_weights(arguments)
+    for folder in ("models", "runs", "cache"):
+        require_writable(f"--{folder}", getattr(arguments, folder))
     if arguments.keep_duplicates:
         recipe = replace(recipe, deduplicate=False)
     source = arguments.data or _default_data(recipe)
@@ -58,7 +56,26 @@ def make_plan(arguments: Namespace, precision: str) -> Plan:
         raise CommandError(
             f"--name {name!r}: expected small letters, digits, '.', '_' and '-', e.g. my-fruit."
         )
-    return Plan(recipe, name, source, dataset, precision)
+    return Plan(recipe, name, source, dataset, arguments.precision or _precision(recipe))
+
+
+def _check_weights(arguments: Namespace) -> None:
+    if arguments.weights is None:
+        return
+    if RECIPES[arguments.recipe].weights is None:
+        raise CommandError(
+            f"--weights: the recipe {arguments.recipe} starts from random weights; "
+            "the recipe finetune takes such a file."
+        )
+    if not Path(arguments.weights).is_file():
+        raise CommandError(f"--weights {arguments.weights}: no such file.")
+
+
+def _precision(recipe: Recipe) -> str:
+    # It imports Keras: a mistake in the command should not wait for that.
+    from training.precision import FLOAT, best_precision
+
+    return best_precision() if recipe.mixed_precision else FLOAT
 
 
 def _default_data(recipe: Recipe) -> Path:

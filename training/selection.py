@@ -28,6 +28,10 @@ def select(dataset: Dataset, recipe: Recipe, cache: Path) -> tuple[Dataset, dict
     Raises:
         CommandError: a class would have nothing left to train on.
     """
+
+    def named(sample: Sample) -> str:
+        return f"{dataset.labels[sample.label]}/{sample.name}"
+
     dropped: dict[int, str] = {}
     if dataset.labels == recipe.labels:
         for sample in dataset.train:
@@ -36,10 +40,10 @@ def select(dataset: Dataset, recipe: Recipe, cache: Path) -> tuple[Dataset, dict
     if recipe.deduplicate:
         for found in find_duplicates(dataset, cache):
             same = "the same file as" if found.distance < 0 else "looks the same as"
-            dropped[id(found.train)] = f"{same} {found.held_out.name} of validation or test"
+            dropped[id(found.train)] = f"{same} {named(found.held_out)} of validation or test"
     kept = [sample for sample in dataset.train if id(sample) not in dropped]
     _require_some_of_each(dataset, kept)
-    reasons = {s.name: dropped[id(s)] for s in dataset.train if id(s) in dropped}
+    reasons = {named(s): dropped[id(s)] for s in dataset.train if id(s) in dropped}
     return replace(dataset, train=kept), reasons
 
 

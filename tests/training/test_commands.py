@@ -52,6 +52,18 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
         "training.fit --data {d}/unreadable --name x --runs {d}/runs2",
         "could be decoded",
     ),
+    "fit where nothing can be written": (
+        "training.fit --data {d}/photos --name x --models {d}/notes.txt/models",
+        "is not a folder that can be written to",
+    ),
+    "fit from weights that no recipe wants": (
+        "training.fit --data {d}/photos --name x --weights {d}/notes.txt",
+        "starts from random weights",
+    ),
+    "fit from weights that are not there": (
+        "training.fit --recipe finetune --data {d}/photos --name x --weights {d}/none",
+        "no such file",
+    ),
     "evaluate without a model": ("training.evaluate {d}/none {d}/photos", "no version of a model"),
     "evaluate without photos": ("training.evaluate models/digits {d}/none", "no such folder"),
     "evaluate with other classes": ("training.evaluate models/digits {d}/photos", "expected 0, 1"),

@@ -81,8 +81,8 @@ def test_only_training_shrinks_and_each_drop_is_explained(tmp_path: Path) -> Non
     found = again(tmp_path)
     kept, dropped = select(found, RESIDUAL, tmp_path / "cache")
     assert dropped == {
-        "copy.png": "the same file as cat.203.png of validation or test",
-        "cat.92.jpg": "known to be a bad example",
+        "dog/copy.png": "the same file as cat/cat.203.png of validation or test",
+        "cat/cat.92.jpg": "known to be a bad example",
     }
     assert len(found.train) - len(kept.train) == 2
     assert (kept.validation, kept.test) == (found.validation, found.test)
