@@ -68,7 +68,8 @@ def test_the_trained_model_tells_stripes_apart(stripes_model: Path) -> None:
 def test_pixels_and_bytes_get_the_same_answer() -> None:
     classifier = Classifier.load(ROOT / "models" / "cats-vs-dogs")
     data = pictures.encode(pictures.noise(5, 300, 200), "JPEG")
-    pixels = decode(data, 180, 180, 3)
+    shape = classifier.card.input
+    pixels = decode(data, shape.height, shape.width, shape.channels)
     assert classifier.predict(data) == classifier.predict_pixels(pixels[np.newaxis])[0]
 
 
