@@ -8,17 +8,16 @@ run goes on where it was. The test photos are not looked at.
 """
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.process import last_line
 from training.augmentation import Augmentation
-from training.command import CommandError, Parser, natural, positive, run
+from training.command import Parser, natural, positive, run
 from training.recipes import RESIDUAL, Recipe
 
 PROG = "python -m benchmarks.ablation"
@@ -89,18 +88,8 @@ def _accuracy(arguments: Namespace) -> float:
 
 
 def _in_a_process(name: str, seed: int, words: list[str]) -> float:
-    command = [sys.executable, "-m", "benchmarks.ablation", *words]
-    # Our own interpreter and our own module, with the words that this command was given.
-    done = subprocess.run(  # noqa: S603
-        [*command, "--one", name, "--seed", str(seed)],
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise CommandError(f"{name}: {(done.stderr.strip() or 'no output').splitlines()[-1]}")
-    return float(done.stdout.strip().splitlines()[-1])
+    one = ["--one", name, "--seed", str(seed)]
+    return float(last_line("benchmarks.ablation", [*words, *one], name))
 
 
 def _table(known: dict[str, float], epochs: int, seeds: int) -> str:

@@ -10,16 +10,14 @@ has to happen before it, is counted.
 """
 
 import json
-import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.process import last_line
 from training.command import CommandError, Parser, positive, run
 
 PROG = "python -m benchmarks.training_speed"
@@ -64,18 +62,8 @@ def _some(source: Path, count: int, destination: Path) -> Path:
 
 
 def _in_a_process(way: str, photos: Path, epochs: int) -> float:
-    command = [sys.executable, "-m", "benchmarks.training_speed", str(photos), "--way", way]
-    # Our own interpreter, our own module and a path, without a shell.
-    done = subprocess.run(  # noqa: S603
-        [*command, "--epochs", str(epochs)],
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise CommandError(f"{way}: {done.stderr.strip().splitlines()[-1]}")
-    return float(json.loads(done.stdout.strip().splitlines()[-1])["seconds"])
+    words = [str(photos), "--way", way, "--epochs", str(epochs)]
+    return float(json.loads(last_line("benchmarks.training_speed", words, way))["seconds"])
 
 
 def _book(photos: Path, epochs: int) -> dict[str, float]:
