@@ -10,17 +10,13 @@ from contextlib import suppress
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
 
-from app import logs
+from app import interpreter, logs
 from app.allocator import give_back_freed_memory
 from app.card import ModelError
 from app.keys import KeysError
 from app.main import create_app, load_classifier
 from app.server import Server
 from app.settings import Settings
-
-# How long a thread may keep the interpreter's lock, in seconds. A worker takes it some ten times
-# a photo; with Python's 5 ms a flood of refusals cost it half of its photos, with this a fifth.
-SWITCH_INTERVAL = 0.0002
 
 
 def main() -> None:
@@ -38,7 +34,7 @@ def main() -> None:
         sys.exit(_fail(_slip(error)))
     except (SettingsError, ModelError, KeysError) as error:
         sys.exit(_fail(str(error)))
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    interpreter.tune()
     with suppress(KeyboardInterrupt):
         Server(app, settings).run()
 
