@@ -178,6 +178,8 @@ def _settle(work: Callable[[list[T]], Sequence[R]], batch: list[tuple["Future[R]
     except BaseException as error:
         for future, _ in batch:
             future.set_exception(error)
+        # The error knows this frame, and would keep itself and the photos through it.
+        del future, batch
     else:
         for (future, _), result in zip(batch, results, strict=True):
             future.set_result(result)

@@ -123,6 +123,7 @@ class Inference:
         self.places.take(photos)
         task = asyncio.create_task(work())
         leaving = asyncio.create_task(gone())
+        done: set[asyncio.Task[Any]] = set()
         try:
             done, _ = await asyncio.wait(
                 (task, leaving), timeout=self._deadline, return_when=asyncio.FIRST_COMPLETED
@@ -135,6 +136,8 @@ class Inference:
             task.cancel()
             leaving.cancel()
             self.places.give_back(photos)
+            # An error knows this frame, and would keep itself and the photo through it.
+            del task, leaving, done, work
 
     async def _predict(self, classifier: Classifier, data: bytes) -> Answer:
         arrived = time.perf_counter()
