@@ -1,8 +1,11 @@
 """uvicorn, with an end that loses no request and a beginning of a request that has a bound."""
 
+import asyncio
+import json
 import logging
 import signal
 import time
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
@@ -10,6 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app import problems
+from app.problems import Problem
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -62,21 +67,35 @@ class Server(uvicorn.Server):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 whose request line and headers may not be endless."""
+    """HTTP/1.1 whose request line and headers are neither endless nor for ever on their way."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.access_log = False  # app.observer's has the request id
         self._head: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._patience: float = self.config.app.state.settings.upload_seconds  # type: ignore[union-attr]  # create_app's
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Wait for a head from here; after an answer, uvicorn's keep-alive time counts."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._end_waiting()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Count from here."""
         self._head = 0
+        self._await_head()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Count no more: bodies have a limit of their own."""
+        """Count no more: bodies have limits of their own."""
         self._head = None
+        self._end_waiting()
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
@@ -85,4 +104,36 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head is not None and not self.transport.is_closing():
             self._head += len(data)
             if self._head > _LONGEST_HEAD:
-                self.send_400_response("The request's head is too long.")
+                self._refuse(_head_problem(431, f"is longer than {_LONGEST_HEAD} bytes"))
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn answers to something that is not HTTP."""
+        self._refuse(Problem(400, "malformed-request", "This is not HTTP", msg))
+
+    def _await_head(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self._patience, self._give_up)
+
+    def _end_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._refuse(_head_problem(408, f"had not arrived within {self._patience:g} seconds"))
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer outside of any request, and hang up."""
+        body = json.dumps(problems.details(problem)).encode()
+        head = (
+            f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
+            f"Content-Type: {problems.MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
+            "Connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+def _head_problem(status: int, what: str) -> Problem:
+    phrase = HTTPStatus(status).phrase
+    return Problem(status, phrase.lower().replace(" ", "-"), phrase, f"The request's head {what}.")

@@ -168,11 +168,20 @@ def _too_large(limit: int, actual: int | None) -> Problem:
     )
 
 
+class _Form(MultiPartParser):
+    """Also says whether the last boundary has come: what is cut off may look like a photo."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
 async def _read_form(
     request: Request, body: AsyncGenerator[bytes, None], max_bytes: int, field: str, parts: int
 ) -> tuple[list[bytes | str], list[str]]:
     """The values of a field, bytes for files and str for text, and the names of all fields."""
-    parser = MultiPartParser(request.headers, body, max_files=parts, max_fields=parts)
+    parser = _Form(request.headers, body, max_files=parts, max_fields=parts)
     parser.spool_max_size = max_bytes  # stay in memory: the disk may be read-only
     try:
         form = await parser.parse()
@@ -182,6 +191,9 @@ async def _read_form(
         detail = f"The multipart body cannot be parsed: {error.message}"
         raise Problem(400, "malformed-body", "The body is malformed", detail) from error
     try:
+        if not parser.ended:
+            detail = "The multipart body ends before its last boundary: it was cut off."
+            raise Problem(400, "malformed-body", "The body is malformed", detail)
         values = [
             await value.read() if isinstance(value, UploadFile) else value
             for value in form.getlist(field)

@@ -76,6 +76,12 @@ def test_clients_cannot_make_labels(service: httpx.Client) -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/"])
+def test_probes_may_ask_for_the_head_alone(service: httpx.Client, path: str) -> None:
+    answer = service.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 @pytest.mark.parametrize("path", ["/predict", "/livez", "/", "/model", "/nothing"])
 def test_every_answer_has_safe_headers(service: httpx.Client, path: str) -> None:
     answer = service.get(path)

@@ -1,5 +1,6 @@
 """More than the service can do: refused early, given up in time, and nothing left behind."""
 
+import json
 import socket
 import threading
 import time
@@ -153,8 +154,7 @@ def test_a_client_that_goes_away_takes_its_photo_along(stuck: Stuck) -> None:
 def test_an_upload_that_does_not_arrive_is_given_up() -> None:
     with serving(tiny(upload_seconds=0.2)) as client:
         with send(client, "Content-Type: image/jpeg\r\nContent-Length: 5000", b"slow") as slow:
-            slow.settimeout(20)
-            answer = b"".join(iter(lambda: slow.recv(65536), b""))
+            answer = read_all(slow)
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"urn:problem:upload-too-slow" in answer
 
@@ -162,6 +162,35 @@ def test_an_upload_that_does_not_arrive_is_given_up() -> None:
 def test_a_head_without_end_is_given_up() -> None:
     with serving(tiny()) as client:
         with send(client, "X: " + "x" * 100_000, None) as endless:
-            endless.settimeout(20)
-            assert endless.recv(65536).startswith(b"HTTP/1.1 400 ")
+            assert read_all(endless).startswith(b"HTTP/1.1 431 ")
         assert client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "first", [b"", b"POST /pre", b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: "]
+)
+def test_a_head_that_does_not_arrive_is_given_up(first: bytes) -> None:
+    with serving(tiny(upload_seconds=0.2)) as client:
+        address = client.base_url.host, client.base_url.port or 0
+        with socket.create_connection(address) as slow:
+            slow.sendall(first)
+            answer = read_all(slow)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"urn:problem:request-timeout" in answer
+        assert client.get("/livez").status_code == 200
+
+
+def test_what_is_not_http_is_a_problem_too() -> None:
+    with serving(tiny()) as client:
+        address = client.base_url.host, client.base_url.port or 0
+        with socket.create_connection(address) as connection:
+            connection.sendall(b"\x16\x03\x01 a TLS hello\r\n\r\n")
+            head, _, body = read_all(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["type"] == "urn:problem:malformed-request"
+
+
+def read_all(connection: socket.socket) -> bytes:
+    connection.settimeout(20)
+    return b"".join(iter(lambda: connection.recv(65536), b""))

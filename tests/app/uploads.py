@@ -11,6 +11,11 @@ from tests import pictures
 
 _PHOTO = pictures.encode(pictures.noise(1, 100, 100), "JPEG")
 _BOUNDARY = "multipart/form-data; boundary=x"
+_UNENDED = (
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    + _PHOTO
+    + b"\r\n--x"
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,8 @@ BAD_UPLOADS = [
     _form("eleven files", 400, "malformed-body", [("file", ("a", _PHOTO))] * 11),
     _raw("multipart without boundary", 400, "malformed-body", b"abc", "multipart/form-data"),
     _raw("multipart that is none", 400, "malformed-body", b"\0garbage", _BOUNDARY),
-    _raw("multipart cut off", 422, "missing-field", b"--x\r\nContent-Dispo", _BOUNDARY),
+    _raw("multipart cut off", 400, "malformed-body", b"--x\r\nContent-Dispo", _BOUNDARY),
+    _raw("multipart without its last boundary", 400, "malformed-body", _UNENDED, _BOUNDARY),
     _raw("part without name", 400, "malformed-body", _part("form-data"), _BOUNDARY),
     BadUpload("no content type", 415, "unsupported-media-type", _PHOTO),
     *(
