@@ -112,7 +112,10 @@ class Settings(BaseSettings):
         10, gt=0, le=3_600, description="longest wait for an answer, in the queue and at work"
     )
     upload_seconds: float = Field(
-        60, gt=0, le=3_600, description="longest time that a request's head, or its body, may take to arrive"
+        60,
+        gt=0,
+        le=3_600,
+        description="longest time for a request's head, and for its body, to arrive",
     )
     drain_seconds: float = Field(
         1, ge=0, le=300, description="keep refusing after SIGTERM, until a load balancer notices"
