@@ -1,4 +1,4 @@
-"""Which photos a recipe trains on: not the known bad ones, and none that it is tested on.
+"""Which photos a recipe trains on: no known bad ones, none it is tested on, none of two classes.
 
 Only the training set shrinks; validation and test stay as they are.
 """
@@ -38,6 +38,7 @@ def select(dataset: Dataset, recipe: Recipe, cache: Path) -> tuple[Dataset, dict
             if sample.name in recipe.exclude:
                 dropped[id(sample)] = "known to be a bad example"
     if recipe.deduplicate:
+        dropped |= _contradictory(dataset)
         for found in find_duplicates(dataset, cache):
             same = "the same file as" if found.distance < 0 else "looks the same as"
             dropped[id(found.train)] = f"{same} {named(found.held_out)} of validation or test"
@@ -47,11 +48,23 @@ def select(dataset: Dataset, recipe: Recipe, cache: Path) -> tuple[Dataset, dict
     return replace(dataset, train=kept), reasons
 
 
+def _contradictory(dataset: Dataset) -> dict[int, str]:
+    """Training photos that are in several classes, all copies: id of the sample -> reason."""
+    classes: dict[str, set[int]] = {}
+    for sample in dataset.train:
+        classes.setdefault(sample.sha256, set()).add(sample.label)
+    return {
+        id(sample): "the same file is in " + " and ".join(dataset.labels[n] for n in sorted(found))
+        for sample in dataset.train
+        if len(found := classes[sample.sha256]) > 1
+    }
+
+
 def _require_some_of_each(dataset: Dataset, kept: list[Sample]) -> None:
     left = Counter(sample.label for sample in kept)
     for label, name in enumerate(dataset.labels):
         if not left[label]:
             raise CommandError(
-                f"every photo of class {name!r} to train on is in validation or test, too. "
-                "Give each subset photos of its own, or allow copies with --keep-duplicates."
+                f"every photo of class {name!r} to train on is in validation, test or another "
+                "class too. Give each its own photos, or allow copies with --keep-duplicates."
             )

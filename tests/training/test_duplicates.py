@@ -90,6 +90,18 @@ def test_only_training_shrinks_and_each_drop_is_explained(tmp_path: Path) -> Non
     assert (untouched, nothing) == (found, {})
 
 
+@pytest.mark.usefixtures("dataset")
+def test_a_photo_of_two_classes_is_trained_on_as_neither(tmp_path: Path) -> None:
+    train = tmp_path / "data" / "train"
+    for label in ("cat", "dog"):
+        (train / label / "both.png").write_bytes(pictures.encode(scene(7_000)))
+    (train / "dog" / "again.png").write_bytes(pictures.encode(scene(50)))  # twice in one class
+    kept, dropped = select(again(tmp_path), RESIDUAL, tmp_path / "cache")
+    why = "the same file is in cat and dog"
+    assert dropped == {"cat/both.png": why, "dog/both.png": why}
+    assert len(kept.train) == 21
+
+
 def test_a_class_of_copies_is_refused(tmp_path: Path, command: Command) -> None:
     data = write_classes(tmp_path / "d" / "train", 5, ("a", "b"), side=80)
     for subset in ("validation", "test"):
