@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help serve setup train test check format lock clean
+.PHONY: help serve setup train test check container-test audit format lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/serve.done ## serve the shipped model on http://127.0.0.1:8000
 	$(BIN)/python -m app $(ARGS)
@@ -27,6 +27,17 @@ check: $(VENV)/dev.done ## lint, types, and the commands of the README
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m readme
 
+container-test: $(VENV)/dev.done ## build the images, run them and test them; needs Docker
+	$(BIN)/python -m pytest -m container -rP --durations=10 tests/container $(ARGS)
+
+# What is known against the locked packages. In an environment of its own, as it brings many.
+audit: $(BIN)/python ## look the locked packages up among known vulnerabilities; needs the internet
+	$(BIN)/python -m pip install --quiet uv
+	for list in serve train gpu train-gpu dev; do \
+		$(BIN)/uv tool run --from 'pip-audit>=2.9,<3' pip-audit --disable-pip --require-hashes \
+			-r requirements/$$list.txt $(ARGS) || exit 1; \
+	done
+
 format: $(VENV)/dev.done ## format the code
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
@@ -37,6 +48,8 @@ lock: $(BIN)/python ## resolve requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt pyproject.toml -o requirements/serve.txt
 	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt --extra train pyproject.toml -o requirements/train.txt
 	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt --extra gpu pyproject.toml -o requirements/gpu.txt
+	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt -c requirements/gpu.txt \
+		--extra train --extra gpu pyproject.toml -o requirements/train-gpu.txt
 
 # Hashes for every platform and Python version that the project supports; no index addresses.
 UV := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -18,14 +18,14 @@ def pins(text: str) -> dict[str, str]:
 
 
 def test_there_is_a_lock_for_each_way_to_install() -> None:
-    assert set(LOCKS) == {"serve", "train", "gpu", "dev"}
+    assert set(LOCKS) == {"serve", "train", "gpu", "train-gpu", "dev"}
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_satisfies_the_project_and_names_no_index(lock: str) -> None:
     pinned = pins(LOCKS[lock])
-    extra = PROJECT["optional-dependencies"].get(lock, [])
-    for text in PROJECT["dependencies"] + extra:
+    extras = [PROJECT["optional-dependencies"].get(extra, []) for extra in lock.split("-")]
+    for text in sum(extras, PROJECT["dependencies"]):
         requirement = Requirement(text)
         if requirement.name == PROJECT["name"]:
             continue
@@ -36,9 +36,12 @@ def test_a_lock_satisfies_the_project_and_names_no_index(lock: str) -> None:
     assert "://" not in LOCKS[lock]
 
 
-@pytest.mark.parametrize("lock", ["serve", "train"])
-def test_what_is_tested_is_what_is_installed(lock: str) -> None:
-    assert pins(LOCKS[lock]).items() <= pins(LOCKS["dev"]).items()
+@pytest.mark.parametrize(
+    ("lock", "larger"),
+    [("serve", "dev"), ("train", "dev"), ("train", "train-gpu"), ("gpu", "train-gpu")],
+)
+def test_what_is_tested_is_what_is_installed(lock: str, larger: str) -> None:
+    assert pins(LOCKS[lock]).items() <= pins(LOCKS[larger]).items()
 
 
 def test_serving_on_a_cpu_needs_no_tensorflow() -> None:
