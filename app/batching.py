@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from app.interpreter import yield_to_event_loop
-
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -146,7 +144,6 @@ class Workers(Generic[T, R]):
                 self._waiting.pop(future, None)
 
     def _run(self) -> None:
-        yield_to_event_loop()
         while (batch := self._take()) is not None:
             _settle(self._work, batch)
             del batch  # an idle thread keeps no photo

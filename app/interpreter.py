@@ -1,21 +1,17 @@
-"""Python's own settings, as a server of many small requests on every core wants them."""
+"""Python's own settings, as a server of many small requests wants them."""
 
 import gc
 import logging
-import os
 import sys
-import threading
 
 # How long a thread may keep the interpreter's lock while others wait for it, in seconds. A
-# worker takes it some ten times a photo; with Python's 5 ms a flood of refusals costs it half
-# of its photos, with much less than this the threads change places for nothing.
-SWITCH_INTERVAL = 0.001
+# worker takes it some ten times a photo; with Python's 5 ms a flood of refusals cost it half of
+# its photos, with this a fifth.
+SWITCH_INTERVAL = 0.0002
 
 # Objects made before the collector looks at the young ones. A request makes hundreds, nearly
 # all freed without it; with Python's 700 a tenth of the event loop's time goes there.
 _YOUNG = 10_000
-
-_NICE = 5
 
 
 def tune() -> None:
@@ -31,14 +27,3 @@ def tune() -> None:
     gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-
-
-def yield_to_event_loop() -> None:
-    """Let the thread that calls this give way to the one that answers.
-
-    A photo keeps a core for milliseconds, an event for microseconds: with equal rights the
-    event loop waits for a core while the other one waits for what it would say.
-    """
-    # Elsewhere a priority belongs to the process as a whole.
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
