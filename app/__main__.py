@@ -15,7 +15,7 @@ from app.allocator import give_back_freed_memory
 from app.card import ModelError
 from app.keys import KeysError
 from app.main import create_app, load_classifier
-from app.server import Server
+from app.server import AddressError, Server, require_free
 from app.settings import Settings
 
 
@@ -28,11 +28,12 @@ def main() -> None:
         give_back_freed_memory()
         logs.set_up(settings.log_format, settings.log_level)
         _warn_of_misspelled()
+        require_free(settings.host, settings.port)
         app = create_app(settings)
         app.state.classifier = load_classifier(settings)
     except ValidationError as error:
         sys.exit(_fail(_slip(error)))
-    except (SettingsError, ModelError, KeysError) as error:
+    except (SettingsError, ModelError, KeysError, AddressError) as error:
         sys.exit(_fail(str(error)))
     interpreter.tune()
     with suppress(KeyboardInterrupt):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import signal
+import socket
 import time
 from http import HTTPStatus
 from types import FrameType
@@ -23,6 +24,46 @@ logger = logging.getLogger(__name__)
 GRACE_SECONDS = 8
 
 _LONGEST_HEAD = 64 * 1024  # bytes
+
+
+class AddressError(Exception):
+    """The service cannot listen where it should. The message is for whoever starts it."""
+
+
+def require_free(host: str, port: int) -> None:
+    """Find out before the model is loaded that nobody could reach it; port 0 takes any.
+
+    Raises:
+        AddressError: it is no address of this computer, taken, or not allowed.
+    """
+    try:
+        passive = socket.AI_PASSIVE
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=passive)
+    except OSError as error:
+        raise _address_error(host, port, error) from error
+    failures = [failure for address in found if (failure := _failure_at(address))]
+    # One is enough: "localhost" is an address of version 6 also where that is turned off.
+    if len(failures) == len(found):
+        raise _address_error(host, port, failures[0])
+
+
+def _failure_at(found: tuple[Any, ...]) -> OSError | None:
+    family, kind, protocol, _, address = found
+    try:
+        with socket.socket(family, kind, protocol) as trial:
+            # As asyncio does: otherwise a restart would meet its own old connections.
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        return error
+    return None
+
+
+def _address_error(host: str, port: int, error: OSError) -> AddressError:
+    return AddressError(
+        f"cannot listen on {host}, port {port}: {error.strerror or error}. "
+        "Choose others with APP_HOST and APP_PORT."
+    )
 
 
 class Server(uvicorn.Server):

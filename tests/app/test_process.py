@@ -38,6 +38,11 @@ BAD_STARTS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "no such file of keys": ([], {"APP_API_KEYS_FILE": "keys.txt"}, "keys.txt: cannot be read"),
     "batch larger than the queue": ([], {"APP_MAX_BATCH": "100"}, "APP_MAX_BATCH=100"),
     "unknown log format": ([], {"APP_LOG_FORMAT": "xml"}, "APP_LOG_FORMAT='xml'"),
+    "no address of this computer": (
+        [],
+        {"APP_HOST": "192.0.2.1"},
+        "cannot listen on 192.0.2.1, port",
+    ),
     "no such version": ([], {"APP_MODEL_VERSION": "77"}, "no version 77"),
 }
 
@@ -52,6 +57,15 @@ def test_a_bad_start_is_one_line_and_exit_2(command: Command, name: str) -> None
     assert len(lines) == 1
     assert lines[0].startswith("python -m app: error: ")
     assert expected in lines[0]
+
+
+def test_a_port_that_is_taken_is_one_line_and_exit_2(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = command("app", APP_HOST="127.0.0.1", APP_PORT=str(port))
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"python -m app: error: cannot listen on 127.0.0.1, port {port}: ")
 
 
 def test_a_misspelled_setting_is_named(command: Command) -> None:
