@@ -28,20 +28,24 @@ def _without(**augmentation: Any) -> Recipe:
     return replace(RESIDUAL, augmentation=replace(RESIDUAL.augmentation, **augmentation))
 
 
+_WIDE = {**RESIDUAL.options, "stem": 24, "widths": (32, 64, 128, 256)}
+
 VARIANTS = {
     "the whole recipe": RESIDUAL,
     "without flip": _without(flip=False),
     "without rotation": _without(rotation=0.0),
     "without crop": _without(crop=0.0),
     "without colour": _without(colour=0.0),
-    "without mixup": _without(mixup=0.0),
+    "without CutMix": _without(cutmix=0.0),
     "without any augmentation": replace(RESIDUAL, augmentation=Augmentation()),
     "without label smoothing": replace(RESIDUAL, label_smoothing=0.0),
     "without averaged weights": replace(RESIDUAL, average=0.0),
     "without warm-up and cosine": replace(RESIDUAL, warmup=0),
     "without weight decay": replace(RESIDUAL, weight_decay=0.0),
     "without dropout": replace(RESIDUAL, options={**RESIDUAL.options, "dropout": 0.0}),
-    "without growing sides": replace(RESIDUAL, sides=(RESIDUAL.sides[-1],)),
+    "AdamW instead of Muon": replace(RESIDUAL, optimizer="adamw"),
+    "photos of 96 pixels": replace(RESIDUAL, sides=((96, 1.0),)),
+    "a network as wide as version 2's": replace(RESIDUAL, options=_WIDE),
 }
 
 

@@ -24,8 +24,7 @@ class Augmentation:
     either way. `zoom`: in or out by at most this share of the side. `crop`: cut out a
     rectangle of at least this share of the area, anywhere in the photo (0: the whole photo).
     `colour`: brightness, contrast and saturation, each scaled by 1 - colour .. 1 + colour.
-    `mixup`: the alpha of the Beta distribution that two photos of a batch are blended by
-    (H. Zhang et al., mixup, 2018).
+    `cutmix`: in this share of the batches, each photo gets a piece of another one.
     """
 
     flip: bool = False
@@ -33,7 +32,7 @@ class Augmentation:
     zoom: float = 0.0
     crop: float = 0.0
     colour: float = 0.0
-    mixup: float = 0.0
+    cutmix: float = 0.0
 
 
 def augment(
@@ -44,7 +43,7 @@ def augment(
     Args:
         photos: uint8 (photos, height, width, channels).
         side: the height and width of the result, in pixels.
-        settings: what to do. `mixup` is not done here, as it changes the labels too.
+        settings: what to do. `cutmix` is not done here, as it changes the labels too.
         random: decides; the same state gives the same photos.
 
     Returns:
@@ -65,27 +64,38 @@ def augment(
     return changed
 
 
-def mixup(
-    photos: np.ndarray, targets: np.ndarray, alpha: float, random: np.random.Generator
+def cutmix(
+    photos: np.ndarray, targets: np.ndarray, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blend each photo and its target with another of the batch, all by the same share.
+    """Paste into each photo a piece of another of the batch, and blend their targets by its area.
+
+    One rectangle for the batch, of the photo's proportions, anywhere, also over the edge; all
+    areas are equally likely. Source: S. Yun et al., CutMix (2019).
 
     Args:
         photos: uint8 (photos, height, width, channels).
         targets: float32 (photos, outputs): a label of shape (photos,) would broadcast wrongly.
-        alpha: of the Beta distribution that the share is drawn from.
         random: as in `augment`.
 
     Returns:
-        Photos and targets of the same shapes and dtypes.
+        Photos and targets of the same shapes and dtypes, new arrays.
     """
-    share = float(random.beta(alpha, alpha))
-    share = max(share, 1 - share)  # the photo itself stays the larger part
+    height, width = photos.shape[1:3]
+    edge = np.sqrt(random.uniform())
+    rows, columns = (_piece(size, edge, random) for size in (height, width))
     other = random.permutation(len(photos))
-    flat = photos.reshape(len(photos), -1)
-    blended = cv2.addWeighted(flat, share, flat[other], 1 - share, 0)
-    mixed = share * targets + (1 - share) * targets[other]
-    return blended.reshape(photos.shape), mixed.astype(np.float32)
+    mixed = photos.copy()
+    mixed[:, rows, columns] = photos[other][:, rows, columns]
+    share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+    blended = (1 - share) * targets + share * targets[other]
+    return mixed, blended.astype(np.float32)
+
+
+def _piece(size: int, share: float, random: np.random.Generator) -> slice:
+    """A stretch of this share of `size`, what lies within 0..size of it."""
+    length = round(size * share)
+    start = int(random.integers(size)) - length // 2
+    return slice(max(start, 0), min(start + length, size))
 
 
 def _affine(

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.augmentation import Augmentation, augment, mixup
+from training.augmentation import Augmentation, augment, cutmix
 
 _WORKERS = 4  # threads at most; the work inside them is outside Python's lock
 
@@ -63,8 +63,8 @@ class Batches(keras.utils.PyDataset):
             return pixels, targets
         random = np.random.default_rng((self._seed, self._epoch, index))
         pixels = augment(pixels, self._side, self._augmentation, random)
-        if self._augmentation.mixup:
-            return mixup(pixels, targets, self._augmentation.mixup, random)
+        if random.random() < self._augmentation.cutmix:
+            return cutmix(pixels, targets, random)
         return pixels, targets
 
     def on_epoch_end(self) -> None:

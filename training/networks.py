@@ -62,8 +62,8 @@ def digits(classes: int = 10) -> keras.Model:
 def residual(
     classes: int = 2,
     side: int | None = 160,
-    stem: int = 24,
-    widths: tuple[int, ...] = (32, 64, 128, 256),
+    stem: int = 16,
+    widths: tuple[int, ...] = (24, 48, 96, 192),
     depths: tuple[int, ...] = (1, 2, 2, 1),
     dropout: float = 0.2,
 ) -> keras.Model:

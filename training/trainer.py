@@ -14,6 +14,7 @@ from training.batches import Batches, targets_for
 from training.cache import Decoded
 from training.callbacks import Progress, Reseed, Saver
 from training.checkpoint import LATEST, VALIDATED, RunFolder, State
+from training.muon import Muon
 from training.pretrained import load_pretrained
 from training.recipes import Recipe
 
@@ -96,6 +97,8 @@ def _optimizer(recipe: Recipe, batches: int) -> keras.Optimizer:
             warmup_steps=warmup,
         )
     settings = {} if recipe.weight_decay is None else {"weight_decay": recipe.weight_decay}
+    if recipe.optimizer == "muon":
+        return Muon(rate, adam_beta_2=0.99, adam_weight_decay=recipe.weight_decay, **settings)
     optimizer: keras.Optimizer = keras.optimizers.get(
         {"class_name": recipe.optimizer, "config": {"learning_rate": recipe.learning_rate}}
     )

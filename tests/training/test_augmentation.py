@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.augmentation import Augmentation, augment, mixup
+from training.augmentation import Augmentation, augment, cutmix
 
 
 def photo(side: int = 64) -> np.ndarray:
@@ -96,13 +96,23 @@ def test_the_same_state_gives_the_same_photos() -> None:
     assert (changed(settings) == changed(settings)).all()
 
 
-def test_mixup_blends_photos_and_targets_by_the_same_share() -> None:
+def test_cutmix_blends_targets_by_the_area_that_was_pasted() -> None:
     values = np.arange(0, 200, 10, dtype=np.uint8)
-    photos = np.tile(values[:, np.newaxis, np.newaxis, np.newaxis], (1, 4, 4, 3))
+    photos = np.tile(values[:, np.newaxis, np.newaxis, np.newaxis], (1, 20, 30, 3))
     targets = values[:, np.newaxis].astype(np.float32)
-    mixed, blended = mixup(photos, targets, 0.4, np.random.default_rng(3))
-    assert mixed.shape == photos.shape
-    assert mixed.dtype == np.uint8
-    assert blended.shape == targets.shape
-    assert np.abs(mixed[:, 0, 0, 0] - blended[:, 0]).max() <= 0.5
-    assert (blended != targets).any()
+    shares = []
+    for seed in range(50):
+        mixed, blended = cutmix(photos, targets, np.random.default_rng(seed))
+        assert mixed.shape == photos.shape
+        assert mixed.dtype == np.uint8
+        assert blended.shape == targets.shape
+        assert blended.dtype == np.float32
+        # A photo is of one value and its target is that value, so both have the same mean.
+        assert mixed.mean(axis=(1, 2, 3)) == pytest.approx(blended[:, 0], abs=1e-3)
+        pasted = (mixed != photos).any(axis=(0, 3))
+        rows, columns = pasted.any(axis=1), pasted.any(axis=0)
+        assert (pasted == np.outer(rows, columns)).all()  # a rectangle
+        shares.append(pasted.mean())
+    assert (photos == np.tile(values[:, np.newaxis, np.newaxis, np.newaxis], (1, 20, 30, 3))).all()
+    assert min(shares) < 0.1
+    assert max(shares) > 0.6

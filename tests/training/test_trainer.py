@@ -23,7 +23,7 @@ TINY = replace(
     epochs=6,
     batch_size=10,
     warmup=1,
-    augmentation=Augmentation(flip=True, rotation=10, crop=0.8, colour=0.1, mixup=0.2),
+    augmentation=Augmentation(flip=True, rotation=10, crop=0.8, colour=0.1, cutmix=0.5),
     sides=((24, 0.5), (32, 0.5)),
     source_side=40,
     validate_every=2,
