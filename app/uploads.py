@@ -176,6 +176,11 @@ class _Form(MultiPartParser):
     def on_end(self) -> None:
         self.ended = True
 
+    def close(self) -> None:
+        """Close all files, also that of a part without an end, which no form has."""
+        for file in self._files_to_close_on_error:
+            file.close()
+
 
 async def _read_form(
     request: Request, body: AsyncGenerator[bytes, None], max_bytes: int, field: str, parts: int
@@ -200,7 +205,7 @@ async def _read_form(
         ]
         return values, sorted(set(form.keys()))
     finally:
-        await form.close()
+        parser.close()
 
 
 def _the_file(values: list[bytes | str], names: list[str]) -> bytes:
