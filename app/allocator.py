@@ -3,10 +3,13 @@
 import ctypes
 
 # From glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_ARENA_MAX = -1, -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 _ARENAS = 2  # by itself glibc makes eight a core
-_KEPT = 128 * 1024  # bytes at the top of an arena; by itself glibc lets this grow
+# Bytes. What a usual photo takes is used again by the next one: pages that were given back have
+# to be cleared before they are used again. What only a large photo takes is given back at once.
+_LARGE = 2 * 1024 * 1024
+_KEPT = 2 * _LARGE  # at the top of an arena
 
 
 def give_back_freed_memory() -> bool:
@@ -23,5 +26,9 @@ def give_back_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # not glibc, or no such library: Windows
         return False
-    settings = ((_M_ARENA_MAX, _ARENAS), (_M_TRIM_THRESHOLD, _KEPT))
+    settings = (
+        (_M_ARENA_MAX, _ARENAS),
+        (_M_TRIM_THRESHOLD, _KEPT),
+        (_M_MMAP_THRESHOLD, _LARGE),
+    )
     return all(mallopt(name, value) == 1 for name, value in settings)
