@@ -147,6 +147,12 @@ def of_full(error: Full) -> Problem:
     return Problem(429, "queue-full", "The queue is full", detail, headers, **members)
 
 
+def of_status(status: int, detail: str, headers: dict[str, str] | None = None) -> Problem:
+    """The problem that the status alone names, e.g. 404: "not-found", "Not Found"."""
+    phrase = HTTPStatus(status).phrase
+    return Problem(status, phrase.lower().replace(" ", "-"), phrase, detail, headers)
+
+
 def defect() -> Problem:
     """The problem that is ours: the client gets the id to ask about, and nothing else."""
     detail = "The service failed; this is its fault, not the request's. Quote the request_id."
@@ -202,7 +208,6 @@ def _on_disconnect(request: Request, _: Exception) -> JSONResponse:
 
 def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
     detail = {
         404: f"There is nothing at {request.url.path}. The paths are listed at /docs.",
         405: f"{request.method} is not for {request.url.path}.",
@@ -210,5 +215,4 @@ def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     headers = dict(error.headers or {})
     if "Allow" in headers:
         detail += f" Use {headers['Allow']}."
-    kind = phrase.lower().replace(" ", "-")
-    return _on_problem(request, Problem(error.status_code, kind, phrase, detail, headers))
+    return _on_problem(request, of_status(error.status_code, detail, headers))

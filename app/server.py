@@ -145,7 +145,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head is not None and not self.transport.is_closing():
             self._head += len(data)
             if self._head > _LONGEST_HEAD:
-                self._refuse(_head_problem(431, f"is longer than {_LONGEST_HEAD} bytes"))
+                detail = f"The request's head is longer than {_LONGEST_HEAD} bytes."
+                self._refuse(problems.of_status(431, detail))
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn answers to something that is not HTTP."""
@@ -161,7 +162,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _give_up(self) -> None:
-        self._refuse(_head_problem(408, f"had not arrived within {self._patience:g} seconds"))
+        detail = f"The request's head had not arrived within {self._patience:g} seconds."
+        self._refuse(problems.of_status(408, detail))
 
     def _refuse(self, problem: Problem) -> None:
         """Answer outside of any request, and hang up."""
@@ -173,8 +175,3 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
-
-
-def _head_problem(status: int, what: str) -> Problem:
-    phrase = HTTPStatus(status).phrase
-    return Problem(status, phrase.lower().replace(" ", "-"), phrase, f"The request's head {what}.")
