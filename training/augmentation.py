@@ -85,7 +85,7 @@ def cutmix(
     rows, columns = (_piece(size, edge, random) for size in (height, width))
     other = random.permutation(len(photos))
     mixed = photos.copy()
-    mixed[:, rows, columns] = photos[other][:, rows, columns]
+    mixed[:, rows, columns] = photos[other, rows, columns]
     share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
     blended = (1 - share) * targets + share * targets[other]
     return mixed, blended.astype(np.float32)
