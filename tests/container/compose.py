@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.server import free_port
 from tests.conftest import ROOT
 
 BASE, OVERLAY = ROOT / "docker-compose.yml", ROOT / "docker-compose.gpu.yml"
@@ -77,7 +77,7 @@ class Project:
     def __init__(
         self, folder: Path, target: str = "cpu", *, quick: bool = False, **settings: object
     ) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         folder.mkdir(parents=True, exist_ok=True)
         self._env_file, override = folder / "env", folder / "override.yml"
@@ -135,9 +135,3 @@ class Project:
         """What the service has logged so far."""
         done = self.run("logs", "--no-color", "--no-log-prefix", "api")
         return done.stdout + done.stderr
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
