@@ -61,18 +61,19 @@ def digits(classes: int = 10) -> keras.Model:
 
 def residual(
     classes: int = 2,
-    side: int | None = 160,
+    side: int | None = 112,
     stem: int = 16,
     widths: tuple[int, ...] = (24, 48, 96, 192),
     depths: tuple[int, ...] = (1, 2, 2, 1),
+    strides: tuple[int, ...] = (1, 2, 2, 2),
     dropout: float = 0.2,
 ) -> keras.Model:
     """A small residual network for RGB photos: most accuracy for a multiply-add.
 
-    A stride-2 stem, then stages that halve the side and widen, each of residual blocks with
-    batch normalisation; global average pooling, so that it can be trained at other sides
-    than it is served at. Source of the block: K. He et al., Deep residual learning for image
-    recognition (2016), with the shortcut pooled as in T. He et al., Bag of tricks for image
+    A stride-2 stem, then stages that widen and, but for the first, halve the side, each of
+    residual blocks with batch normalisation; global average pooling, so that it can be trained at
+    other sides than it is served at. Source of the block: K. He et al., Deep residual learning for
+    image recognition (2016), with the shortcut pooled as in T. He et al., Bag of tricks for image
     classification with convolutional neural networks (2019).
 
     Args:
@@ -82,6 +83,7 @@ def residual(
         stem: channels of the first convolution.
         widths: channels of each stage.
         depths: blocks of each stage.
+        strides: of each stage's first block.
         dropout: the share of the pooled features that is left out in training.
 
     Returns:
@@ -91,9 +93,9 @@ def residual(
     x = layers.Rescaling(1 / 127.5, -1, name="rescaling")(inputs)
     x = _convolution(x, stem, 3, "stem", strides=2)
     x = layers.ReLU(name="stem_relu")(x)
-    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True), start=1):
+    for stage, (width, depth, stride) in enumerate(zip(widths, depths, strides, strict=True), 1):
         for block in range(1, depth + 1):
-            x = _block(x, width, 2 if block == 1 else 1, f"stage_{stage}_{block}")
+            x = _block(x, width, stride if block == 1 else 1, f"stage_{stage}_{block}")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     return keras.Model(inputs, _head(x, classes), name="residual")

@@ -34,7 +34,7 @@ def shaken(network: keras.Model, seed: int = 0) -> keras.Model:
 
 
 def tiny_residual(classes: int = 2) -> keras.Model:
-    return shaken(residual(classes, side=32, stem=5, widths=(4, 6), depths=(1, 2)))
+    return shaken(residual(classes, side=32, stem=5, widths=(4, 6), depths=(1, 2), strides=(2, 2)))
 
 
 def inside(network: keras.Model, count: int = 3) -> tuple[dict[str, np.ndarray], np.ndarray]:

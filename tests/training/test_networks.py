@@ -88,6 +88,10 @@ def test_multiply_adds_of_the_lectures_network() -> None:
     assert multiply_adds(networks.cats_vs_dogs()) == 9 * sum(places) + 12_544
 
 
+def test_the_residual_network_costs_less_than_half_of_the_lectures() -> None:
+    assert multiply_adds(networks.residual()) < 200e6 < multiply_adds(networks.cats_vs_dogs()) / 2
+
+
 def test_a_residual_block_begins_as_its_shortcut() -> None:
     network = networks.residual(side=64)
     block = keras.Model(
@@ -106,4 +110,3 @@ def test_the_residual_network_takes_any_side_when_it_is_trained() -> None:
     one, two = (keras.ops.convert_to_numpy(net(pixels)) for net in (fixed, any_side))
     assert np.allclose(one, two, atol=1e-6)
     assert any_side(np.zeros((1, 64, 64, 3), np.uint8)).shape == (1, 1)
-    assert multiply_adds(networks.residual()) < 120e6

@@ -19,7 +19,7 @@ from training.trainer import Stage, build, stages, train
 
 TINY = replace(
     RESIDUAL,
-    options={"side": 32, "stem": 4, "widths": (4, 8), "depths": (1, 1)},
+    options={"side": 32, "stem": 4, "widths": (4, 8), "depths": (1, 1), "strides": (2, 2)},
     epochs=6,
     batch_size=10,
     warmup=1,
