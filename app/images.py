@@ -8,6 +8,7 @@ import functools
 import io
 import warnings
 from collections.abc import Callable, Collection
+from math import prod
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
+from app.avif import frame_sizes
+
 # Most frequent first. A file is shown to the parser of the format it claims to be, and to
 # no other.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIC")
@@ -37,6 +40,8 @@ _BRANDS = {
 
 # Below Pillow's own alarm at 89 megapixels; a 48-megapixel phone photo passes.
 MAX_PIXELS = 50_000_000
+
+_PLANES = 3  # pictures of the largest size that one AVIF may hold
 
 MODES = {1: "L", 3: "RGB"}  # channels -> Pillow mode
 
@@ -197,7 +202,23 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
         raise BrokenPhoto(name, "its header is damaged or cut off") from error
     if image.width * image.height > max_pixels:
         raise TooManyPixels(max_pixels, image.size)
+    if name == "AVIF":
+        _check_frames(data, max_pixels)
     return image
+
+
+def _check_frames(data: bytes, max_pixels: int) -> None:
+    """Hold also to the limit what an AVIF really has, and not only what it says it has."""
+    try:
+        sizes = frame_sizes(data)
+    except ValueError as error:
+        raise BrokenPhoto("AVIF", str(error)) from error
+    largest = max(sizes, key=prod, default=(0, 0))
+    if prod(largest) > max_pixels:
+        raise TooManyPixels(max_pixels, largest)
+    # The photo or its tiles, its transparency, a gain map: all of them are decoded.
+    if sum(map(prod, sizes)) > _PLANES * max_pixels:
+        raise TooManyPixels(max_pixels, None)
 
 
 def _name(prefix: bytes) -> str | None:

@@ -1,7 +1,8 @@
 """Decompression bombs: files of a few bytes or a megabyte that unpack to a gigabyte.
 
 Those of PNG, TIFF, GIF and WebP are sound files, every pixel of them compressed, not only
-claimed; those of JPEG and BMP claim a size that the file does not have.
+claimed; those of JPEG and BMP claim a size that the file does not have, and that of AVIF has a
+size that it does not claim.
 """
 
 import io
@@ -13,6 +14,7 @@ from PIL import Image
 
 SIDE = 32_768  # 2**30 pixels, a byte each
 _WEBP_SIDE = 16_384  # the most that WebP has; four bytes a pixel make a gigabyte again
+_AVIF_SIDE = 10_000  # twice the pixels that the service's default allows
 _BLOCK = bytes(2**20)
 _GIF_CODES, _GIF_CLEAR, _GIF_END = 4096, 256, 257
 
@@ -26,6 +28,7 @@ def bombs() -> Iterator[tuple[str, str, bytes]]:
     yield "WebP, 1 GB of pixels", "image/webp", webp(_WEBP_SIDE)
     yield "JPEG that claims 4 GP", "image/jpeg", _claiming("JPEG", 65_500)
     yield "BMP that claims 1 GP", "image/bmp", _claiming("BMP", SIDE)
+    yield "AVIF of 100 MP that claims 40,000", "image/avif", avif(_AVIF_SIDE, 200)
     yield "PNG with 1 GB of text", "image/png", png(8, 8, _zeros(8 * 9), _text(zeros))
 
 
@@ -54,6 +57,15 @@ def tiff(side: int, compressed: bytes) -> bytes:
     directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
     head = b"II*\0" + struct.pack("<IH", 8, entries)
     return head + directory + struct.pack("<I", 0) + compressed
+
+
+def avif(side: int, claimed: int) -> bytes:
+    """A grey AVIF whose container says that it is `claimed` pixels wide and high."""
+    file = io.BytesIO()
+    Image.new("L", (side, side), 128).save(file, "AVIF", speed=10)
+    size = b"ispe" + bytes(4)
+    true, false = (size + struct.pack(">II", each, each) for each in (side, claimed))
+    return file.getvalue().replace(true, false)
 
 
 def gif(side: int) -> bytes:

@@ -1,0 +1,93 @@
+"""The sizes in an AVIF's frames, against what its container claims."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app import images
+from app.avif import frame_sizes
+
+WIDTH, HEIGHT = 457, 123
+
+
+def photo(mode: str = "RGB") -> Image.Image:
+    channels = len(mode)
+    noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, channels), np.uint8)
+    return Image.fromarray(noise.squeeze())
+
+
+def avif(image: Image.Image, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "AVIF", speed=10, **options)
+    return file.getvalue()
+
+
+def said_to_be(data: bytes, width: int, height: int) -> bytes:
+    """The same frames in a container that gives them another size."""
+    true, false = (struct.pack(">II", *size) for size in ((WIDTH, HEIGHT), (width, height)))
+    return data.replace(b"ispe" + bytes(4) + true, b"ispe" + bytes(4) + false)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_photo_is_one_frame(mode: str) -> None:
+    assert frame_sizes(avif(photo(mode))) == [(WIDTH, HEIGHT)]
+
+
+def test_transparency_is_a_frame_of_its_own() -> None:
+    assert frame_sizes(avif(photo("RGBA"))) == [(WIDTH, HEIGHT)] * 2
+
+
+def test_of_an_animation_the_photo_and_the_first_frame_of_its_track() -> None:
+    data = avif(photo(), save_all=True, append_images=[photo(), photo()])
+    assert frame_sizes(data) == [(WIDTH, HEIGHT)] * 2
+
+
+def test_what_the_container_says_does_not_count() -> None:
+    forged = said_to_be(avif(photo()), 20, 10)
+    assert Image.open(io.BytesIO(forged)).size == (20, 10)
+    assert frame_sizes(forged) == [(WIDTH, HEIGHT)]
+
+
+def test_a_photo_that_says_it_is_small_is_refused() -> None:
+    forged = said_to_be(avif(photo()), 20, 10)
+    assert images.decode(forged, 8, 8, 3, WIDTH * HEIGHT).shape == (8, 8, 3)
+    with pytest.raises(images.TooManyPixels, match=f"{WIDTH} x {HEIGHT}"):
+        images.decode(forged, 8, 8, 3, WIDTH * HEIGHT - 1)
+
+
+def test_more_pictures_than_any_photo_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "frame_sizes", lambda _: [(WIDTH, HEIGHT)] * 4)
+    with pytest.raises(images.TooManyPixels):
+        images.decode(avif(photo()), 8, 8, 3, WIDTH * HEIGHT)
+
+
+@pytest.mark.parametrize("options", [{}, {"save_all": True, "append_images": [photo()]}])
+def test_damage_is_a_value_error_and_takes_no_time(options: dict[str, object]) -> None:
+    whole = avif(photo(), **options)
+    random = np.random.default_rng(0)
+    header = whole.index(b"mdat")
+    for _ in range(2_000):
+        data = bytearray(whole)
+        for place in random.integers(0, header + 40, random.integers(1, 5)):
+            data[place] = random.integers(256)
+        try:
+            sizes = frame_sizes(bytes(data[: random.integers(len(data))]))
+        except ValueError:
+            continue
+        assert all(side > 0 for size in sizes for side in size)
+
+
+def test_items_that_overlap_many_times_are_refused() -> None:
+    item = struct.pack(">HHHHII", 1, 0, 0, 1, 0, 0)  # one extent: the whole file
+    iloc = struct.pack(">IBBH", 1 << 24, 0x44, 0, 50) + 50 * item
+    meta = bytes(4) + struct.pack(">I4s", 8 + len(iloc), b"iloc") + iloc
+    with pytest.raises(ValueError, match="overlap"):
+        frame_sizes(struct.pack(">I4s", 8 + len(meta), b"meta") + meta)
+
+
+def test_a_crowd_of_boxes_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than"):
+        frame_sizes(struct.pack(">I4s", 8, b"free") * 20_000)
