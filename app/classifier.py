@@ -77,7 +77,7 @@ class Classifier:
         """Classify one photo from the bytes of its file.
 
         Raises:
-            app.images.PhotoError: the bytes are not a usable photo.
+            app.photo_errors.PhotoError: the bytes are not a usable photo.
         """
         return self.predict_pixels(self.pixels(data)[np.newaxis])[0]
 
@@ -85,7 +85,7 @@ class Classifier:
         """What the network sees of a photo: uint8 (height, width, channels).
 
         Raises:
-            app.images.PhotoError: the bytes are not a usable photo.
+            app.photo_errors.PhotoError: the bytes are not a usable photo.
         """
         shape = self.card.input
         size = (shape.height, shape.width, shape.channels)

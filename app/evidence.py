@@ -40,7 +40,7 @@ def explain(classifier: Classifier, data: bytes) -> Explanation:
     """Classify one photo from the bytes of its file, and say why.
 
     Raises:
-        app.images.PhotoError: the bytes are not a usable photo.
+        app.photo_errors.PhotoError: the bytes are not a usable photo.
         app.explainer.NotExplainable: the model has no evidence to give.
     """
     terms = classifier.explainer.terms(classifier.pixels(data))

@@ -53,7 +53,7 @@ def strips(classifier: Classifier, data: bytes) -> list[Strip]:
     one. All channels of a strip share a scale.
 
     Raises:
-        app.images.PhotoError: the bytes are not a usable photo.
+        app.photo_errors.PhotoError: the bytes are not a usable photo.
         app.explainer.NotExplainable: the model was published without its feature maps.
     """
     maps = classifier.explainer.feature_maps(classifier.pixels(data))

@@ -26,6 +26,14 @@ from PIL import (
 )
 
 from app.avif import frame_sizes
+from app.photo_errors import (
+    BrokenPhoto,
+    EmptyPhoto,
+    PhotoError,
+    TooManyPixels,
+    UnsupportedFormat,
+    UnsupportedPixels,
+)
 
 # Most frequent first. A file is shown to the parser of the format it claims to be, and to
 # no other.
@@ -50,56 +58,6 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 # The callers have a thread a core; the parser would start as many again for every photo.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-
-
-class PhotoError(ValueError):
-    """A photo that cannot be used. The message says what is wrong and what would do."""
-
-
-class EmptyPhoto(PhotoError):
-    """Zero bytes."""
-
-    def __init__(self) -> None:
-        super().__init__("The file is empty (0 bytes). Send the bytes of one photo.")
-
-
-class UnsupportedFormat(PhotoError):
-    """Not one of the accepted formats, or not an image at all."""
-
-    def __init__(self, formats: Collection[str]) -> None:
-        super().__init__(f"The file is not a photo in an accepted format: {', '.join(formats)}.")
-
-
-class BrokenPhoto(PhotoError):
-    """Starts like an accepted format, yet cannot be decoded to the end."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(
-            f"The {name} file is broken and cannot be decoded ({reason}). "
-            "Send the complete, undamaged file."
-        )
-
-
-class UnsupportedPixels(PhotoError):
-    """An accepted format whose pixel type has no defined range of brightness."""
-
-    def __init__(self, mode: str) -> None:
-        super().__init__(
-            f"The pixel type {mode!r} has no standard conversion to 8-bit colour. "
-            "Save the photo with 8 or 16 bits per channel."
-        )
-
-
-class TooManyPixels(PhotoError):
-    """More pixels than the limit. `limit` and `actual` are pixel counts (actual may be None)."""
-
-    def __init__(self, limit: int, size: tuple[int, int] | None) -> None:
-        self.limit = limit
-        self.actual = size[0] * size[1] if size else None
-        found = f"{size[0]} x {size[1]} = {self.actual:,} pixels" if size else "too many pixels"
-        super().__init__(
-            f"The photo has {found}; at most {limit:,} are accepted. Scale it down first."
-        )
 
 
 def decode(
@@ -127,7 +85,7 @@ def decode(
         uint8 array of shape (height, width, channels), values 0..255.
 
     Raises:
-        PhotoError: one of its subclasses above; nothing else, whatever the bytes are.
+        PhotoError: one of its subclasses; nothing else, whatever the bytes are.
     """
     image = _decode(
         data, max_pixels, formats, MODES[channels], max(height, width), lambda _: (width, height)

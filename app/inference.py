@@ -16,7 +16,7 @@ import numpy as np
 
 from app.batching import Places, Workers
 from app.classifier import Classifier, Prediction
-from app.images import PhotoError
+from app.photo_errors import PhotoError
 
 T = TypeVar("T")
 Gone = Callable[[], Coroutine[Any, Any, None]]
@@ -81,7 +81,7 @@ class Inference:
             gone: returns when the client goes away; the photo leaves the line then.
 
         Raises:
-            app.images.PhotoError: the bytes are not a usable photo.
+            app.photo_errors.PhotoError: the bytes are not a usable photo.
             app.batching.Full: no place is left.
             DeadlinePassed, ClientGone: there is no answer to give.
         """

@@ -27,7 +27,7 @@ def draw(classifier: Classifier, data: bytes, explanation: Explanation) -> bytes
     Orange speaks for the label, blue against it, the stronger the less transparent.
 
     Raises:
-        app.images.PhotoError: the bytes are not a usable photo.
+        app.photo_errors.PhotoError: the bytes are not a usable photo.
     """
     photo = images.preview(data, _SIDE, classifier.max_pixels, classifier.formats)
     label = explanation.prediction.label

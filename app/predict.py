@@ -11,9 +11,9 @@ from app import problems
 from app.answers import PredictionBody
 from app.card import Card
 from app.classifier import Classifier, Prediction
-from app.images import PhotoError
 from app.inference import Answer, Inference
 from app.metrics import Metrics
+from app.photo_errors import PhotoError
 from app.problems import Problem
 from app.uploads import PHOTO_BODY, PHOTOS_BODY, read_photo, read_photos
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app import images
+from app import photo_errors as errors
 from app.batching import Full
 from app.card import ModelError
 from app.explainer import NotExplainable
@@ -76,19 +76,19 @@ _RETRY_AFTER = {
 }
 
 # What a photo can be refused for: exception -> status, kind, title.
-_PHOTO_PROBLEMS: dict[type[images.PhotoError], tuple[int, str, str]] = {
-    images.EmptyPhoto: (422, "empty-photo", "The photo is empty"),
-    images.UnsupportedFormat: (415, "unsupported-format", "Not a photo in an accepted format"),
-    images.BrokenPhoto: (422, "broken-photo", "The photo is broken"),
-    images.UnsupportedPixels: (422, "unsupported-pixels", "The photo's pixel type is not usable"),
-    images.TooManyPixels: (413, "too-many-pixels", "The photo has too many pixels"),
+_PHOTO_PROBLEMS: dict[type[errors.PhotoError], tuple[int, str, str]] = {
+    errors.EmptyPhoto: (422, "empty-photo", "The photo is empty"),
+    errors.UnsupportedFormat: (415, "unsupported-format", "Not a photo in an accepted format"),
+    errors.BrokenPhoto: (422, "broken-photo", "The photo is broken"),
+    errors.UnsupportedPixels: (422, "unsupported-pixels", "The photo's pixel type is not usable"),
+    errors.TooManyPixels: (413, "too-many-pixels", "The photo has too many pixels"),
 }
 
 
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem; exceptions map to responses here and nowhere else."""
     app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(images.PhotoError, _on_photo_error)
+    app.add_exception_handler(errors.PhotoError, _on_photo_error)
     app.add_exception_handler(Full, _on_full)
     app.add_exception_handler(DeadlinePassed, _on_deadline)
     app.add_exception_handler(ClientGone, _on_gone)
@@ -129,11 +129,11 @@ def response(path: str, problem: Problem) -> JSONResponse:
     return JSONResponse(body, problem.status, problem.headers, MEDIA_TYPE)
 
 
-def of_photo(error: images.PhotoError) -> Problem:
+def of_photo(error: errors.PhotoError) -> Problem:
     """The problem with a photo that cannot be used."""
     status, kind, title = _PHOTO_PROBLEMS[type(error)]
     members: dict[str, Any] = {}
-    if isinstance(error, images.TooManyPixels):
+    if isinstance(error, errors.TooManyPixels):
         members = {"limit": error.limit, "actual": error.actual}
     return Problem(status, kind, title, str(error), **members)
 
@@ -165,7 +165,7 @@ def _on_problem(request: Request, error: Exception) -> JSONResponse:
 
 
 def _on_photo_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, images.PhotoError)
+    assert isinstance(error, errors.PhotoError)
     return _on_problem(request, of_photo(error))
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app import images
+from app import images, photo_errors
 from app.card import Input
 from training.command import CommandError, progress
 from training.samples import Sample, fingerprint_of
@@ -73,7 +73,7 @@ def _fill(folder: Path, samples: Sequence[Sample], shape: Input, description: st
         try:
             data = samples[index].read()
             kept[index] = images.decode(data, shape.height, shape.width, shape.channels)
-        except images.PhotoError as error:
+        except photo_errors.PhotoError as error:
             unreadable[samples[index].name] = str(error)
             return False
         return True

@@ -14,7 +14,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from app import images
+from app import images, photo_errors
 from training.command import progress
 from training.samples import Dataset, Sample, fingerprint_of
 from training.staging import write_text
@@ -80,7 +80,7 @@ def photo_hashes(samples: Sequence[Sample], subset: str, cache: Path) -> list[in
 def _hash(sample: Sample) -> int | None:
     try:
         pixels = images.decode(sample.read(), _SIDE, _SIDE, 3)
-    except images.PhotoError:
+    except photo_errors.PhotoError:
         return None
     if pixels.min() == pixels.max():
         return None  # without any structure all photos are alike

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from app.classifier import Classifier
-from app.images import PhotoError
+from app.photo_errors import PhotoError
 from training.command import CommandError, Parser, progress, require_writable, run
 from training.dataset import open_subset
 from training.metrics import Evaluation

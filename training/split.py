@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app import images
+from app import images, photo_errors
 from training.command import CommandError, Parser, positive, progress, run
 from training.download import ADDRESS, SHA256, SIZE, download
 from training.originals import CLASSES, Originals, open_originals
@@ -67,7 +67,7 @@ def make_subset(
             try:
                 data = originals.read((name, number))
                 images.decode(data, 64, 64, 3)
-            except (images.PhotoError, zipfile.BadZipFile, zlib.error) as error:
+            except (photo_errors.PhotoError, zipfile.BadZipFile, zlib.error) as error:
                 report.unreadable[file] = str(error)
                 continue
             (folder / file).write_bytes(data)

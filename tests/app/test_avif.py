@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import images
+from app import images, photo_errors
 from app.avif import frame_sizes
 
 WIDTH, HEIGHT = 457, 123
@@ -54,13 +54,13 @@ def test_what_the_container_says_does_not_count() -> None:
 def test_a_photo_that_says_it_is_small_is_refused() -> None:
     forged = said_to_be(avif(photo()), 20, 10)
     assert images.decode(forged, 8, 8, 3, WIDTH * HEIGHT).shape == (8, 8, 3)
-    with pytest.raises(images.TooManyPixels, match=f"{WIDTH} x {HEIGHT}"):
+    with pytest.raises(photo_errors.TooManyPixels, match=f"{WIDTH} x {HEIGHT}"):
         images.decode(forged, 8, 8, 3, WIDTH * HEIGHT - 1)
 
 
 def test_more_pictures_than_any_photo_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "frame_sizes", lambda _: [(WIDTH, HEIGHT)] * 4)
-    with pytest.raises(images.TooManyPixels):
+    with pytest.raises(photo_errors.TooManyPixels):
         images.decode(avif(photo()), 8, 8, 3, WIDTH * HEIGHT)
 
 

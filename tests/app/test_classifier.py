@@ -9,7 +9,8 @@ import pytest
 
 from app.card import CARD, Card, Input, ModelError, load_card
 from app.classifier import Classifier
-from app.images import BrokenPhoto, decode
+from app.images import decode
+from app.photo_errors import BrokenPhoto
 from tests import pictures
 from tests.conftest import ROOT, striped
 

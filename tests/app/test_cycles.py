@@ -5,7 +5,7 @@ import gc
 import httpx
 import pytest
 
-from app.images import PhotoError
+from app.photo_errors import PhotoError
 from tests import pictures
 from tests.app.test_overload import tiny
 from tests.conftest import serving

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import images
+from app import images, photo_errors
 from tests import pictures
 
 
@@ -122,7 +122,7 @@ def test_a_large_jpeg_looks_as_if_decoded_in_full() -> None:
 def test_a_truncated_file_is_broken(name: str, share: float) -> None:
     data = pictures.encode(pictures.noise(1, 100, 100), name)
     cut = data[: max(12, int(len(data) * share))]
-    with pytest.raises(images.BrokenPhoto, match=f"{name} file is broken"):
+    with pytest.raises(photo_errors.BrokenPhoto, match=f"{name} file is broken"):
         decode(cut)
 
 
@@ -142,19 +142,19 @@ def test_a_truncated_file_is_broken(name: str, share: float) -> None:
 )
 def test_what_is_not_an_accepted_format_is_unsupported(data: bytes) -> None:
     with pytest.raises(
-        images.UnsupportedFormat, match="JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF, HEIC"
+        photo_errors.UnsupportedFormat, match="JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF, HEIC"
     ):
         decode(data)
 
 
 def test_zero_bytes_are_an_empty_photo() -> None:
-    with pytest.raises(images.EmptyPhoto, match="0 bytes"):
+    with pytest.raises(photo_errors.EmptyPhoto, match="0 bytes"):
         decode(b"")
 
 
 @pytest.mark.parametrize("side", [8_000, 10_000, 20_000, 60_000])
 def test_too_many_pixels_are_refused_by_the_header(side: int) -> None:
-    with pytest.raises(images.TooManyPixels, match="at most 50,000,000"):
+    with pytest.raises(photo_errors.TooManyPixels, match="at most 50,000,000"):
         decode(pictures.png_claiming(side, side))
 
 
@@ -162,7 +162,7 @@ def test_too_many_pixels_are_refused_by_the_header(side: int) -> None:
 @pytest.mark.parametrize("side", [8_000, 16_000])
 def test_a_bomb_of_any_format_is_refused_by_its_header(name: str, side: int) -> None:
     data = pictures.claiming(name, side)
-    with pytest.raises(images.TooManyPixels):
+    with pytest.raises(photo_errors.TooManyPixels):
         decode(data)
 
 
@@ -183,21 +183,21 @@ def test_the_container_brand_does_not_decide_between_avif_and_heic() -> None:
 
 def test_only_the_formats_that_are_asked_for_are_decoded() -> None:
     data = pictures.encode(pictures.gradient(), "GIF")
-    with pytest.raises(images.UnsupportedFormat, match="format: JPEG, PNG"):
+    with pytest.raises(photo_errors.UnsupportedFormat, match="format: JPEG, PNG"):
         images.decode(data, 8, 8, 3, formats=("JPEG", "PNG"))
 
 
 def test_the_pixel_limit_is_exact() -> None:
     data = pictures.encode(pictures.gradient(64, 48), "PNG")
     assert images.decode(data, 8, 8, 3, max_pixels=64 * 48).shape == (8, 8, 3)
-    with pytest.raises(images.TooManyPixels, match="64 x 48 = 3,072 pixels") as caught:
+    with pytest.raises(photo_errors.TooManyPixels, match="64 x 48 = 3,072 pixels") as caught:
         images.decode(data, 8, 8, 3, max_pixels=64 * 48 - 1)
     assert (caught.value.limit, caught.value.actual) == (3071, 3072)
 
 
 @pytest.mark.parametrize("mode", ["I", "F", "LAB"])
 def test_pixel_types_without_a_range_are_refused(mode: str) -> None:
-    with pytest.raises(images.UnsupportedPixels, match=mode):
+    with pytest.raises(photo_errors.UnsupportedPixels, match=mode):
         decode(pictures.encode(Image.new(mode, (8, 8)), "TIFF"))
 
 
@@ -213,7 +213,7 @@ def test_damaged_bytes_never_raise_anything_else(name: str) -> None:
         damaged = np.frombuffer(data, np.uint8).copy()
         places = random.integers(0, len(damaged), random.integers(1, 20))
         damaged[places] = random.integers(0, 256, len(places))
-        with suppress(images.PhotoError):
+        with suppress(photo_errors.PhotoError):
             assert decode(damaged.tobytes()).shape == (48, 64, 3)
 
 
@@ -221,7 +221,7 @@ def test_a_jpeg_whose_size_was_forged_is_refused() -> None:
     data = bytearray(pictures.encode(pictures.gradient(), "JPEG"))
     start = data.index(b"\xff\xc0") + 5
     data[start : start + 4] = struct.pack(">HH", 65500, 65500)
-    with pytest.raises(images.TooManyPixels):
+    with pytest.raises(photo_errors.TooManyPixels):
         decode(bytes(data))
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from app.batching import Full
 from app.classifier import Classifier
-from app.images import BrokenPhoto
 from app.inference import Answer, ClientGone, DeadlinePassed, Inference
+from app.photo_errors import BrokenPhoto
 from tests import pictures
 from tests.conftest import striped
 

@@ -9,9 +9,10 @@ from PIL import Image
 from app import feature_maps, overlay
 from app.classifier import Classifier, Prediction
 from app.evidence import Evidence, Explanation
-from app.images import BrokenPhoto, preview
+from app.images import preview
 from app.overlay import spread
 from app.palette import colours, normalised
+from app.photo_errors import BrokenPhoto
 from tests import pictures
 from tests.conftest import ROOT
 

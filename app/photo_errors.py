@@ -1,0 +1,53 @@
+"""What can be wrong with a photo; the messages are for whoever sent it."""
+
+from collections.abc import Collection
+
+
+class PhotoError(ValueError):
+    """A photo that cannot be used. The message says what is wrong and what would do."""
+
+
+class EmptyPhoto(PhotoError):
+    """Zero bytes."""
+
+    def __init__(self) -> None:
+        super().__init__("The file is empty (0 bytes). Send the bytes of one photo.")
+
+
+class UnsupportedFormat(PhotoError):
+    """Not one of the accepted formats, or not an image at all."""
+
+    def __init__(self, formats: Collection[str]) -> None:
+        super().__init__(f"The file is not a photo in an accepted format: {', '.join(formats)}.")
+
+
+class BrokenPhoto(PhotoError):
+    """Starts like an accepted format, yet cannot be decoded to the end."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"The {name} file is broken and cannot be decoded ({reason}). "
+            "Send the complete, undamaged file."
+        )
+
+
+class UnsupportedPixels(PhotoError):
+    """An accepted format whose pixel type has no defined range of brightness."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__(
+            f"The pixel type {mode!r} has no standard conversion to 8-bit colour. "
+            "Save the photo with 8 or 16 bits per channel."
+        )
+
+
+class TooManyPixels(PhotoError):
+    """More pixels than the limit. `limit` and `actual` are pixel counts (actual may be None)."""
+
+    def __init__(self, limit: int, size: tuple[int, int] | None) -> None:
+        self.limit = limit
+        self.actual = size[0] * size[1] if size else None
+        found = f"{size[0]} x {size[1]} = {self.actual:,} pixels" if size else "too many pixels"
+        super().__init__(
+            f"The photo has {found}; at most {limit:,} are accepted. Scale it down first."
+        )
