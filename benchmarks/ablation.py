@@ -45,7 +45,7 @@ VARIANTS = {
     "without warm-up and cosine": replace(RESIDUAL, warmup=0),
     "without weight decay": replace(RESIDUAL, weight_decay=0.0),
     "without dropout": replace(RESIDUAL, options={**RESIDUAL.options, "dropout": 0.0}),
-    # At the rate that suited it best, when it was the recipe's.
+    # At the rate that the recipe had with it (commit c8b3aa8).
     "AdamW instead of Muon": replace(RESIDUAL, optimizer="adamw", learning_rate=2e-3),
     "a third of the learning rate": replace(RESIDUAL, learning_rate=RESIDUAL.learning_rate / 3),
     "a first stage that halves the photo": replace(RESIDUAL, options=_HALVING),
