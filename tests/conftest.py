@@ -1,6 +1,7 @@
 """Models and servers that the tests share: real, tiny, made once a session."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,11 @@ from app.settings import Settings
 from tests import pictures
 
 ROOT = Path(__file__).parents[1]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts its background jobs so, and what the tests start would inherit it: deaf to
+    # the Ctrl-C that some of them send.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
