@@ -61,20 +61,21 @@ def digits(classes: int = 10) -> keras.Model:
 
 def residual(
     classes: int = 2,
-    side: int | None = 112,
+    side: int | None = 96,
     stem: int = 16,
     widths: tuple[int, ...] = (24, 48, 96, 192),
     depths: tuple[int, ...] = (1, 2, 2, 1),
     strides: tuple[int, ...] = (1, 2, 2, 2),
     dropout: float = 0.2,
+    constraint: keras.constraints.Constraint | None = None,
 ) -> keras.Model:
     """A small residual network for RGB photos: most accuracy for a multiply-add.
 
-    A stride-2 stem, then stages that widen and, but for the first, halve the side, each of
-    residual blocks with batch normalisation; global average pooling, so that it can be trained at
-    other sides than it is served at. Source of the block: K. He et al., Deep residual learning for
-    image recognition (2016), with the shortcut pooled as in T. He et al., Bag of tricks for image
-    classification with convolutional neural networks (2019).
+    A stride-2 stem, then stages that widen and, but for the first, halve the side by max pooling,
+    each of residual blocks with batch normalisation; global average pooling, so that it can be
+    trained at other sides than it is served at. Source of the block: K. He et al., Deep residual
+    learning for image recognition (2016). No layer favours a side of the photo, as
+    `training.symmetry` asks.
 
     Args:
         classes: as in `cats_vs_dogs`.
@@ -85,20 +86,21 @@ def residual(
         depths: blocks of each stage.
         strides: of each stage's first block.
         dropout: the share of the pooled features that is left out in training.
+        constraint: on all weights but the last layer's bias, while they are trained.
 
     Returns:
         An uncompiled network: (photos, side, side, 3) in 0..255 -> (photos, 1 or classes).
     """
     inputs = keras.Input((side, side, 3), name="pixels")
     x = layers.Rescaling(1 / 127.5, -1, name="rescaling")(inputs)
-    x = _convolution(x, stem, 3, "stem", strides=2)
+    x = _convolution(x, stem, 4, "stem", strides=2, constraint=constraint)
     x = layers.ReLU(name="stem_relu")(x)
     for stage, (width, depth, stride) in enumerate(zip(widths, depths, strides, strict=True), 1):
         for block in range(1, depth + 1):
-            x = _block(x, width, stride if block == 1 else 1, f"stage_{stage}_{block}")
+            x = _block(x, width, stride if block == 1 else 1, f"stage_{stage}_{block}", constraint)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(inputs, _head(x, classes), name="residual")
+    return keras.Model(inputs, _head(x, classes, constraint), name="residual")
 
 
 def finetune(classes: int = 2, dropout: float = 0.2) -> keras.Model:
@@ -124,35 +126,44 @@ def finetune(classes: int = 2, dropout: float = 0.2) -> keras.Model:
     return keras.Model(inputs, _head(x, classes), name="finetune")
 
 
-def _block(x: Any, width: int, strides: int, name: str) -> Any:
-    y = _convolution(x, width, 3, f"{name}_a", strides=strides)
+def _block(x: Any, width: int, stride: int, name: str, constraint: Any) -> Any:
+    if stride > 1:
+        x = layers.MaxPooling2D(stride, name=f"{name}_pool")(x)
+    y = _convolution(x, width, 3, f"{name}_a", constraint=constraint)
     y = layers.ReLU(name=f"{name}_a_relu")(y)
     # Its last scale starts at zero, so that each block starts as its shortcut.
-    y = _convolution(y, width, 3, f"{name}_b", scale="zeros")
-    if strides > 1:
-        x = layers.AveragePooling2D(strides, name=f"{name}_shortcut_pool")(x)
+    y = _convolution(y, width, 3, f"{name}_b", scale="zeros", constraint=constraint)
     if x.shape[-1] != width:
-        x = _convolution(x, width, 1, f"{name}_shortcut")
+        x = _convolution(x, width, 1, f"{name}_shortcut", constraint=constraint)
     x = layers.Add(name=f"{name}_add")([x, y])
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _convolution(
-    x: Any, filters: int, kernel: int, name: str, *, strides: int = 1, scale: str = "ones"
+    x: Any,
+    filters: int,
+    kernel: int,
+    name: str,
+    *,
+    strides: int = 1,
+    scale: str = "ones",
+    constraint: Any = None,
 ) -> Any:
     x = layers.Conv2D(
         filters, kernel, strides=strides, padding="same", use_bias=False,
-        kernel_initializer="he_normal", name=name,
+        kernel_initializer="he_normal", kernel_constraint=constraint, name=name,
     )(x)  # fmt: skip
     return layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, gamma_initializer=scale, name=f"{name}_norm"
-    )(x)
+        momentum=0.9, epsilon=1e-5, gamma_initializer=scale,
+        gamma_constraint=constraint, beta_constraint=constraint, name=f"{name}_norm",
+    )(x)  # fmt: skip
 
 
-def _head(features: Any, classes: int) -> Any:
+def _head(features: Any, classes: int, constraint: Any = None) -> Any:
     # In float32 also under mixed precision: a probability near 1 needs its last bits.
+    outputs, activation, name = classes, "softmax", "probabilities"
     if classes == 2:
-        return layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(features)
-    return layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")(
-        features
-    )
+        outputs, activation, name = 1, "sigmoid", "probability"
+    return layers.Dense(
+        outputs, activation=activation, dtype="float32", kernel_constraint=constraint, name=name
+    )(features)

@@ -42,6 +42,7 @@ class Recipe:
     optimizer: str
     learning_rate: float
     options: Mapping[str, Any] = field(default_factory=dict)
+    mirror_symmetric: bool = False
     weights: str | None = None
     seed: int = 0
     weight_decay: float | None = None
@@ -114,6 +115,7 @@ RESIDUAL = Recipe(
     batch_size=50,
     optimizer="muon",
     learning_rate=6e-3,
+    mirror_symmetric=True,
     weight_decay=0.05,
     warmup=5,
     label_smoothing=0.1,

@@ -17,6 +17,7 @@ from training.checkpoint import LATEST, VALIDATED, RunFolder, State
 from training.muon import Muon
 from training.pretrained import load_pretrained
 from training.recipes import Recipe
+from training.symmetry import MirrorSymmetric, symmetrise
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,19 @@ def build(recipe: Recipe, classes: int, batches: int, precision: str) -> keras.M
         precision: one of `training.precision.PRECISIONS`.
     """
     keras.utils.set_random_seed(recipe.seed)
-    options = {**recipe.options, "side": None} if recipe.sides else recipe.options
+    options = dict(recipe.options)
+    if recipe.sides:
+        options["side"] = None
+    if recipe.mirror_symmetric:
+        options["constraint"] = MirrorSymmetric()
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
         network: keras.Model = getattr(networks, recipe.network)(classes, **options)
     finally:
         keras.config.set_dtype_policy(before)
+    if recipe.mirror_symmetric:
+        symmetrise(network)
     loss = "binary_crossentropy" if classes == 2 else "categorical_crossentropy"
     network.compile(optimizer=_optimizer(recipe, batches), loss=loss, metrics=[accuracy])
     return network
@@ -135,6 +142,8 @@ def train(
         state = _fit(recipe, classes, training, validation, run, state, precision)
     network = served(recipe, classes)
     network.load_weights(state.kept(recipe.keep))
+    if recipe.mirror_symmetric:
+        symmetrise(network)
     return network, state
 
 

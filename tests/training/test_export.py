@@ -113,10 +113,10 @@ def test_a_residual_version_gets_its_explanation(residual_version: Path, tmp_pat
     drawn = strips(classifier, data)
     shown = {strip.layer: strip.channels for strip in drawn}
     assert shown["stage_1_1_a_relu"] == shown["stage_1_1_a_norm"], "though another path is between"
-    assert shown["stage_1_1_shortcut_pool"] == shown["stem_relu"]
+    assert shown["stage_1_1_pool"] == shown["stem_relu"]
     steps = {(strip.layer, strip.step) for strip in drawn}
     assert {("stem_norm", "convolution"), ("stem_relu", "ReLU")} <= steps
-    assert ("stage_1_1_shortcut_pool", "pooling") in steps
+    assert ("stage_1_1_pool", "pooling") in steps
 
 
 def test_the_command_adds_the_file_and_leaves_the_rest(
