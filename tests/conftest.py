@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
@@ -18,6 +19,9 @@ from app.main import create_app
 from app.server import Server
 from app.settings import Settings
 from tests import pictures
+
+if TYPE_CHECKING:
+    import keras
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,6 +86,17 @@ def write_classes(folder: Path, count: int, labels: tuple[str, ...], side: int =
             data = pictures.encode(pictures.grey(striped(label, number, side)))
             (folder / name / f"{number}.png").write_bytes(data)
     return folder
+
+
+def shaken(network: "keras.Model", seed: int = 0) -> "keras.Model":
+    """Weights that no layer starts with, the normalisations' statistics too."""
+    random = np.random.default_rng(seed)
+    for layer in network.layers:
+        layer.set_weights(
+            [random.uniform(0.5, 1.5, weight.shape) if "norm" in layer.name else
+             weight + random.normal(0, 0.02, weight.shape) for weight in layer.get_weights()]
+        )  # fmt: skip
+    return network
 
 
 @pytest.fixture(scope="session")

@@ -15,22 +15,11 @@ from app.explainer import Explainer, NotExplainable, linear
 from app.feature_maps import strips
 from app.receptive_field import centres
 from tests import pictures
-from tests.conftest import Command
+from tests.conftest import Command, shaken
 from training.command import CommandError
 from training.export import add_explanation, export_litert
 from training.inside import show_inside
 from training.networks import cats_vs_dogs, digits, residual
-
-
-def shaken(network: keras.Model, seed: int = 0) -> keras.Model:
-    """Weights that no layer starts with, the normalisations' statistics too."""
-    random = np.random.default_rng(seed)
-    for layer in network.layers:
-        layer.set_weights(
-            [random.uniform(0.5, 1.5, weight.shape) if "norm" in layer.name else
-             weight + random.normal(0, 0.02, weight.shape) for weight in layer.get_weights()]
-        )  # fmt: skip
-    return network
 
 
 def tiny_residual(classes: int = 2) -> keras.Model:

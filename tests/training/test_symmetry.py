@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from tests.conftest import shaken
 from training import networks
+from training.calibration import logits_of
 from training.muon import Muon
 from training.symmetry import MirrorSymmetric, mirrored, symmetrise
 
@@ -12,33 +14,16 @@ RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (4, 48, 64, 3), np.uint8)
 
 
-def shaken(network: keras.Model) -> keras.Model:
-    """With scales, shifts and statistics as after a training: not those of the first step."""
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            for weights in (layer.gamma, layer.moving_variance):
-                weights.assign(RANDOM.uniform(0.5, 1.5, weights.shape))
-            for weights in (layer.beta, layer.moving_mean):
-                weights.assign(RANDOM.normal(0, 0.2, weights.shape))
-    return network
-
-
-def answers(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
-    logits = keras.Model(network.input, network.layers[-1].input)(pixels)
-    head = network.layers[-1]
-    return np.asarray(keras.ops.convert_to_numpy(logits @ head.kernel.value + head.bias.value))
-
-
 @pytest.mark.parametrize("classes", [2, 3])
 def test_symmetric_weights_cannot_tell_a_photo_from_its_mirror_image(classes: int) -> None:
     network = shaken(networks.residual(classes, side=None))
-    before = answers(network, PIXELS), answers(network, PIXELS[:, :, ::-1])
+    before = logits_of(network, PIXELS), logits_of(network, PIXELS[:, :, ::-1])
     assert np.abs(before[0] - before[1]).max() > 0.01 * np.abs(before[0]).max()
     symmetrise(network)
-    photo, image = answers(network, PIXELS), answers(network, PIXELS[:, :, ::-1])
+    photo, image = logits_of(network, PIXELS), logits_of(network, PIXELS[:, :, ::-1])
     assert np.abs(photo - image).max() < 1e-4 * np.abs(photo).max()
     assert np.ptp(photo, axis=0).min() > 1e-3 * np.abs(photo).max(), "it tells photos apart"
-    upside_down = answers(network, PIXELS[:, ::-1])
+    upside_down = logits_of(network, PIXELS[:, ::-1])
     assert np.abs(photo - upside_down).max() > 1e-3 * np.abs(photo).max()
 
 
