@@ -79,8 +79,8 @@ def residual(
 
     Args:
         classes: as in `cats_vs_dogs`.
-        side: height and width of a photo, a multiple of the product of the strides (else
-            the halved grids no longer lie on each other); None takes any.
+        side: height and width of a photo, a multiple of the product of the strides and
+            of the stem's 2 (else a pooling leaves out a side's last places); None takes any.
         stem: channels of the first convolution.
         widths: channels of each stage.
         depths: blocks of each stage.
@@ -161,9 +161,10 @@ def _convolution(
 
 def _head(features: Any, classes: int, constraint: Any = None) -> Any:
     # In float32 also under mixed precision: a probability near 1 needs its last bits.
-    outputs, activation, name = classes, "softmax", "probabilities"
     if classes == 2:
         outputs, activation, name = 1, "sigmoid", "probability"
+    else:
+        outputs, activation, name = classes, "softmax", "probabilities"
     return layers.Dense(
         outputs, activation=activation, dtype="float32", kernel_constraint=constraint, name=name
     )(features)
