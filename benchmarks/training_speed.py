@@ -83,11 +83,12 @@ def _book(photos: Path, epochs: int) -> dict[str, float]:
 
 def _ours(photos: Path, epochs: int) -> dict[str, float]:
     from app.card import Input
+    from training.building import build
     from training.cache import decode_samples
     from training.dataset import open_subset
     from training.precision import FLOAT
     from training.recipes import LECTURE
-    from training.trainer import Stage, batches_of, build
+    from training.trainer import Stage, batches_of
 
     recipe = replace(LECTURE, epochs=epochs)
     labels = tuple(sorted(entry.name for entry in photos.iterdir()))

@@ -3,13 +3,14 @@
 import tempfile
 from pathlib import Path
 
+from training.building import input_of, source_of
 from training.cache import decode_samples
 from training.checkpoint import Row, RunFolder
 from training.dataset import open_dataset
 from training.precision import FLOAT, best_precision
 from training.recipes import Recipe
 from training.selection import select
-from training.trainer import input_of, source_of, train
+from training.trainer import train
 
 
 def history_of(recipe: Recipe, data: Path, cache: Path) -> list[Row]:

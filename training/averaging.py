@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from training.quarter_turns import without_turns
+
 _EVERY = 4  # batches: each weight moves little in between
 
 
@@ -14,7 +16,8 @@ class WeightAverage(keras.callbacks.Callback):
     """Averages all weights exponentially, batch-normalisation statistics included.
 
     Keras's own `use_ema` leaves those statistics out, and they belong to the weights. The
-    network is validated with the average, and trained on with its own weights.
+    network is validated with the average, and trained on with its own weights. Those of a
+    second task, which is neither validated nor published, are not averaged.
 
     Args:
         decay: of the average, per batch; over 0.995, the last 200 batches weigh most.
@@ -29,11 +32,13 @@ class WeightAverage(keras.callbacks.Callback):
         self._decay = decay
         self._batches = batches
         self._average = None if values is None else [keras.ops.convert_to_tensor(v) for v in values]
+        self._weights: list[Any] = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Begin with the network's first weights."""
+        self._weights = without_turns(self.model).weights
         if self._average is None:
-            self._average = [keras.ops.copy(weight.value) for weight in self.model.weights]
+            self._average = [keras.ops.copy(weight.value) for weight in self._weights]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Move the average towards the weights."""
@@ -47,7 +52,7 @@ class WeightAverage(keras.callbacks.Callback):
         assert self._average is not None
         self._average = [
             mean + (1 - decay) * (weight.value - mean)
-            for mean, weight in zip(self._average, self.model.weights, strict=True)
+            for mean, weight in zip(self._average, self._weights, strict=True)
         ]
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -70,8 +75,8 @@ class WeightAverage(keras.callbacks.Callback):
     def _swap(self) -> None:
         self._synchronise()
         assert self._average is not None
-        own = [keras.ops.copy(weight.value) for weight in self.model.weights]
-        for weight, mean in zip(self.model.weights, self._average, strict=True):
+        own = [keras.ops.copy(weight.value) for weight in self._weights]
+        for weight, mean in zip(self._weights, self._average, strict=True):
             weight.assign(mean)
         self._average = own
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from training.augmentation import Augmentation, augment, cutmix
+from training.quarter_turns import append_turned
 
 _WORKERS = 4  # threads at most; the work inside them is outside Python's lock
 
@@ -28,6 +29,7 @@ class Batches(keras.utils.PyDataset):
         epoch: int = 0,
         augmentation: Augmentation | None = None,
         side: int | None = None,
+        turned: bool = False,
     ) -> None:
         """Take the photos of a subset.
 
@@ -39,6 +41,7 @@ class Batches(keras.utils.PyDataset):
             epoch: the number of the first epoch.
             augmentation: change each photo, at random; needs a seed and a `side`.
             side: height and width of the changed photos, in pixels.
+            turned: append turned ones to the changed photos, see `training.quarter_turns`.
         """
         workers = min(_WORKERS, os.cpu_count() or 1) if augmentation else 1
         super().__init__(workers=workers)
@@ -49,6 +52,7 @@ class Batches(keras.utils.PyDataset):
         self._epoch = epoch
         self._augmentation = augmentation
         self._side = side
+        self._turned = turned
         self._order = self._shuffled()
 
     def __len__(self) -> int:
@@ -64,8 +68,8 @@ class Batches(keras.utils.PyDataset):
         random = np.random.default_rng((self._seed, self._epoch, index))
         pixels = augment(pixels, self._side, self._augmentation, random)
         if random.random() < self._augmentation.cutmix:
-            return cutmix(pixels, targets, random)
-        return pixels, targets
+            pixels, targets = cutmix(pixels, targets, random)
+        return append_turned(pixels, targets, random) if self._turned else (pixels, targets)
 
     def on_epoch_end(self) -> None:
         """Keras calls this between epochs."""

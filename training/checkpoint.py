@@ -26,6 +26,7 @@ import keras
 
 from training.averaging import WeightAverage
 from training.command import CommandError
+from training.quarter_turns import without_turns
 from training.staging import staged, write_text
 
 LATEST, VALIDATED, BEST = "latest.keras", "validated.weights.h5", "best.weights.h5"
@@ -108,7 +109,7 @@ class RunFolder:
         with staged(fresh.folder) as folder:
             network.save(folder / LATEST)
             with average.in_place() if average else nullcontext():
-                network.save_weights(folder / VALIDATED)
+                without_turns(network).save_weights(folder / VALIDATED)
             if fresh.best_epoch == fresh.epochs or state.folder is None:
                 shutil.copyfile(folder / VALIDATED, folder / BEST)
             else:

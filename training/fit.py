@@ -76,11 +76,12 @@ def _parser() -> Parser:
 
 
 def _fit(plan: Plan, arguments: Namespace) -> None:
+    from training.building import input_of, source_of
     from training.cache import decode_samples
     from training.checkpoint import RunFolder
     from training.publish import publish
     from training.selection import select
-    from training.trainer import input_of, source_of, train
+    from training.trainer import train
 
     recipe, classes = plan.recipe, len(plan.dataset.labels)
     run_folder = RunFolder(arguments.runs / plan.name)

@@ -3,9 +3,9 @@
 from collections import Counter
 from math import ceil, prod
 
+from training.building import input_of, served, source_of
 from training.plan import Plan
 from training.samples import SUBSETS
-from training.trainer import input_of, served, source_of
 
 _FLOAT = 4  # bytes
 _PROCESS = 600_000_000  # bytes that Python, Keras and TensorFlow take before any photo

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from training.symmetry import MirrorSymmetric
+
 _FIRST = 3  # input channels up to which a kernel sees a photo's colours: no hidden layer
 
 
@@ -25,6 +27,21 @@ class Muon(keras.optimizers.Muon):  # type: ignore[misc]  # Keras has no types
 
     def _should_use_adamw(self, variable: Any) -> bool:
         return len(variable.shape) != 4 or variable.shape[2] <= _FIRST
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """A step along the gradients, after these were made as symmetric as their weights.
+
+        The constraint undoes what of a step is not symmetric, but only once that has had its
+        share of the step's size, which orthogonality makes the same for all directions.
+        """
+        weights = self._trainable_variables if trainable_variables is None else trainable_variables
+        symmetric = [
+            weight.constraint(gradient)
+            if isinstance(weight.constraint, MirrorSymmetric)
+            else gradient
+            for gradient, weight in zip(grads, weights, strict=True)
+        ]
+        super().apply(symmetric, trainable_variables)
 
     def lr_adjust(self, x: Any) -> Any:
         """See `keras.optimizers.Muon`: the root mean square of a step is that of AdamW's."""

@@ -43,6 +43,7 @@ class Recipe:
     learning_rate: float
     options: Mapping[str, Any] = field(default_factory=dict)
     mirror_symmetric: bool = False
+    quarter_turns: float = 0.0
     weights: str | None = None
     seed: int = 0
     weight_decay: float | None = None
@@ -111,11 +112,12 @@ RESIDUAL = Recipe(
     model="cats-vs-dogs",
     data=_PHOTOS,
     labels=_CATS_AND_DOGS,
-    epochs=60,
+    epochs=120,
     batch_size=50,
     optimizer="muon",
     learning_rate=6e-3,
     mirror_symmetric=True,
+    quarter_turns=0.5,
     weight_decay=0.05,
     warmup=5,
     label_smoothing=0.1,

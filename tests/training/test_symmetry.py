@@ -51,6 +51,9 @@ def test_a_step_of_muons_keeps_a_kernel_symmetric() -> None:
     step = keras.ops.convert_to_numpy(kernel)
     assert np.abs(step).max() > 1e-3
     assert np.array_equal(mirrored(step), step)
+    # Orthogonal still: the constraint took nothing from it.
+    values = np.linalg.svd(step.reshape(-1, step.shape[-1]), compute_uv=False)
+    assert values.min() > 0.5 * values.max()
 
 
 def test_the_constraint_comes_back_from_a_saved_network() -> None:

@@ -10,12 +10,13 @@ import pytest
 
 from tests.conftest import striped
 from training.augmentation import Augmentation
+from training.building import build
 from training.cache import Decoded
 from training.checkpoint import RunFolder, State
 from training.command import CommandError
 from training.precision import FLOAT
 from training.recipes import DIGITS, RECIPES, RESIDUAL, Recipe
-from training.trainer import Stage, build, stages, train
+from training.trainer import Stage, stages, train
 
 TINY = replace(
     RESIDUAL,
@@ -74,6 +75,7 @@ def test_the_rate_rises_and_falls_to_zero() -> None:
 def test_it_learns_and_validates_when_it_should(tmp_path: Path) -> None:
     network, state = run(replace(TINY, epochs=20), tmp_path / "run")
     assert network.input_shape == (None, 32, 32, 3)
+    assert network.output_shape == (None, 1), "nothing of the second task is published"
     assert [row["epoch"] for row in state.history] == list(range(1, 21))
     validated = [row["epoch"] for row in state.history if row["val_loss"] is not None]
     assert validated == list(range(2, 21, 2))
