@@ -19,6 +19,8 @@ class Recipe:
     that validation or test has too.
 
     `weights` are what the network starts from, see `training.pretrained` (None: random ones).
+    With `mirror_symmetric`, see `training.symmetry`, its weights are kept so. `quarter_turns` is
+    the weight of the second task of that name (0: none), see `training.quarter_turns`.
 
     How: `optimizer` at `learning_rate`, constant, or with `warmup` (epochs) rising to it and
     then falling along a cosine to zero. `sides` are (side in pixels, share of the epochs)
