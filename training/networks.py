@@ -61,7 +61,7 @@ def digits(classes: int = 10) -> keras.Model:
 
 def residual(
     classes: int = 2,
-    side: int | None = 96,
+    side: int | None = 112,
     stem: int = 16,
     widths: tuple[int, ...] = (24, 48, 96, 192),
     depths: tuple[int, ...] = (1, 2, 2, 1),
