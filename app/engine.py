@@ -23,6 +23,17 @@ logger = logging.getLogger(__name__)
 _GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
 
+def at_a_time(threads: int) -> int:
+    """How many photos to work on so that `threads` cores are busy: one more than there are.
+
+    Whoever has just been through the network waits for Python's lock, which the event loop holds
+    for most of a millisecond a request; the one more uses that core meanwhile. On two cores, 8
+    clients, that is 1.15 times the photos a second with cats-vs-dogs 2 and 1.07 with 1; a second
+    more adds nothing.
+    """
+    return threads + 1 if threads > 1 else 1
+
+
 class Engine(Protocol):
     """Runs a network. Safe to call from several threads at once."""
 
@@ -47,7 +58,7 @@ def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int 
         folder: the version folder whose card `app.card.load_card` has checked.
         card: that card.
         choice: "auto" takes TensorFlow where it is installed and sees a GPU, else LiteRT.
-        threads: photos that LiteRT works on at the same time, a core each.
+        threads: cores for LiteRT; it works on `at_a_time` of them photos.
 
     Raises:
         ModelError: the engine is not installed, or cannot load the file.
@@ -61,8 +72,9 @@ class LiteRTEngine:
     """A pool of single-threaded LiteRT interpreters over one model file, for CPUs.
 
     One photo a core scales better than all cores on one photo; an interpreter may be used
-    by one thread at a time, so each is lent out through a queue. One more interpreter has a
-    thread a core, for a photo that is alone: it answers in little more than half the time.
+    by one thread at a time, so each is lent out through a queue (`at_a_time` says how many).
+    One more interpreter has a thread a core, for a photo that is alone: it answers in little
+    more than half the time.
     """
 
     name = "litert"
@@ -75,7 +87,7 @@ class LiteRTEngine:
         self._outputs = card.outputs
         self._pool: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._wide: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        pools = [self._pool] * threads + [self._wide] * (threads > 1)
+        pools = [self._pool] * at_a_time(threads) + [self._wide] * (threads > 1)
         try:
             content = path.read_bytes()
             for pool in pools:

@@ -18,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app import insight, predict, probes, problems, reference, web
 from app.card import Card, find_version
 from app.classifier import Classifier
+from app.engine import at_a_time
 from app.gate import Gate
 from app.inference import Inference
 from app.keys import Keys, read_keys
@@ -94,7 +95,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Or a version that is replaced would stay in memory.
         app.state.classifier = loaded = None
         inference = Inference(
-            settings.threads, settings.max_queue, settings.deadline_seconds, metrics.batch
+            at_a_time(settings.threads),
+            settings.max_queue,
+            settings.deadline_seconds,
+            metrics.batch,
         )
         metrics.watch(inference)
         async with _watching(rollout, settings.model_poll_seconds):

@@ -93,7 +93,10 @@ class Settings(BaseSettings):
         "auto", description="litert, tensorflow, or auto: tensorflow where there is a GPU"
     )
     threads: int = Field(
-        default_factory=_cores, ge=1, le=256, description="photos worked on at a time; a core each"
+        default_factory=_cores,
+        ge=1,
+        le=256,
+        description="cores to keep busy: a photo each, and one more",
     )
     max_queue: int = Field(
         64, ge=1, le=100_000, description="photos that may wait; more are answered with 429"

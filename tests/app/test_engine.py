@@ -11,7 +11,7 @@ import pytest
 
 from app import engine
 from app.card import KERAS, LITERT, ModelError, golden_pixels, load_card
-from app.engine import LiteRTEngine, TensorFlowEngine, load_engine
+from app.engine import LiteRTEngine, TensorFlowEngine, at_a_time, load_engine
 from tests.conftest import ROOT
 
 
@@ -50,6 +50,10 @@ def test_all_cores_on_one_photo_give_the_same_answer(stripes_model: Path) -> Non
     runner.warm()
     pixels = batch(5, (28, 28, 1))
     assert np.abs(runner.run(pixels) - runner.run(pixels, alone=True)).max() < 1e-6
+
+
+def test_one_photo_more_than_cores_is_worked_on_where_there_are_several() -> None:
+    assert [at_a_time(threads) for threads in (1, 2, 8)] == [1, 3, 9]
 
 
 def test_threads_share_the_interpreters_without_mixing_answers(stripes_model: Path) -> None:
