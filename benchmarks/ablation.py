@@ -19,7 +19,8 @@ from typing import Any
 from benchmarks.process import last_line
 from training.augmentation import Augmentation
 from training.command import Parser, natural, positive, run
-from training.recipes import RESIDUAL, Recipe
+from training.recipe import Recipe
+from training.recipes import RESIDUAL
 
 PROG = "python -m benchmarks.ablation"
 _GRID = 32  # the most that a variant's strides come to

@@ -8,7 +8,7 @@ from training.cache import decode_samples
 from training.checkpoint import Row, RunFolder
 from training.dataset import open_dataset
 from training.precision import FLOAT, best_precision
-from training.recipes import Recipe
+from training.recipe import Recipe
 from training.selection import select
 from training.trainer import train
 

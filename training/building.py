@@ -9,7 +9,7 @@ from app.card import Input
 from training import networks
 from training.muon import Muon
 from training.quarter_turns import LabelAndTurns, add_turns, has_label
-from training.recipes import Recipe
+from training.recipe import Recipe
 from training.symmetry import MirrorSymmetric, symmetrise
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from training.averaging import WeightAverage
 from training.checkpoint import BEST, RunFolder, State
 from training.command import CommandError, progress
-from training.recipes import Recipe
+from training.recipe import Recipe
 
 # Guessing costs log(classes); a loss so many times above that is not on its way down.
 _EXPLODED = 20

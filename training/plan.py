@@ -8,7 +8,8 @@ from typing import Any
 from app.card import MODEL_NAME
 from training.command import CommandError, require_writable
 from training.dataset import open_dataset
-from training.recipes import RECIPES, Recipe
+from training.recipe import Recipe
+from training.recipes import RECIPES
 from training.samples import Dataset
 
 # What the command may set instead of the recipe.

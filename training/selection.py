@@ -9,7 +9,7 @@ from pathlib import Path
 
 from training.command import CommandError
 from training.duplicates import find_duplicates
-from training.recipes import Recipe
+from training.recipe import Recipe
 from training.samples import Dataset, Sample
 
 

@@ -14,7 +14,7 @@ from training.callbacks import Progress, Reseed, Saver
 from training.checkpoint import LATEST, VALIDATED, RunFolder, State
 from training.pretrained import load_pretrained
 from training.quarter_turns import not_turned
-from training.recipes import Recipe
+from training.recipe import Recipe
 from training.symmetry import symmetrise
 
 

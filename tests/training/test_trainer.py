@@ -15,7 +15,8 @@ from training.cache import Decoded
 from training.checkpoint import RunFolder, State
 from training.command import CommandError
 from training.precision import FLOAT
-from training.recipes import DIGITS, RECIPES, RESIDUAL, Recipe
+from training.recipe import Recipe
+from training.recipes import DIGITS, RECIPES, RESIDUAL
 from training.trainer import Stage, stages, train
 
 TINY = replace(
