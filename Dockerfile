@@ -22,7 +22,7 @@ COPY ${TRAIN_REQUIREMENTS} /requirements.txt
 FROM builder AS cpu-packages
 COPY requirements/serve.txt /requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/venv install --require-hashes --only-binary :all: -r /requirements.txt \
+    pip --python /opt/venv install --require-hashes --no-deps --only-binary :all: -r /requirements.txt \
     && pip --python /opt/venv check
 # A fifth that nothing here reads: NumPy's tests, and LiteRT for browsers' and phones' processors.
 WORKDIR /opt/venv/lib/python3.12/site-packages
@@ -34,13 +34,13 @@ RUN find . -type d -name tests -prune -exec rm -r {} + \
 FROM builder AS gpu-packages
 COPY --from=gpu-list /requirements.txt /requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/venv install --require-hashes --only-binary :all: -r /requirements.txt \
+    pip --python /opt/venv install --require-hashes --no-deps --only-binary :all: -r /requirements.txt \
     && pip --python /opt/venv check
 
 FROM builder AS train-packages
 COPY --from=train-list /requirements.txt /requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/venv install --require-hashes --only-binary :all: -r /requirements.txt \
+    pip --python /opt/venv install --require-hashes --no-deps --only-binary :all: -r /requirements.txt \
     && pip --python /opt/venv check
 
 # Compiled here, as the service cannot write; unchecked, as nothing changes in an image.

@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# --no-deps, as the lists are whole: else pip, where a package asks for an extra of another one, may
+# look at a newer release than the list's, and stop as it has no hash of that.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
 .PHONY: help serve setup train test check container-test audit format lock clean
@@ -66,4 +68,5 @@ $(BIN)/python:
 $(VENV)/%.done: requirements/%.txt | $(BIN)/python
 	@echo "installing requirements/$*.txt into $(VENV) ..."
 	$(PIP) -r requirements/$*.txt
+	$(BIN)/python -m pip check
 	@touch $@
