@@ -1,7 +1,7 @@
 """A 12-megapixel JPEG against one of 500 pixels, and a raw body against multipart: one client.
 
     python -m benchmarks.latency
-    python -m benchmarks.latency --model models/cats-vs-dogs/2 --rounds 5 --seconds 4
+    python -m benchmarks.latency --model models/cats-vs-dogs/3 --rounds 5 --seconds 4
 
 wrk sends one photo after the other; the median times of interleaved rounds and their ratios go
 to build/benchmarks/latency.md. The defaults take about a minute.

@@ -1,7 +1,7 @@
 """Photos a second of this service, its peers and templates, on the same network and photos.
 
     python -m benchmarks.serve --peer-python peers/bin/python
-    python -m benchmarks.serve --model models/cats-vs-dogs/2 --clients 8 --peer-python ...
+    python -m benchmarks.serve --model models/cats-vs-dogs/3 --clients 8 --peer-python ...
 
 Every round starts each server in turn, alone, warms it, has wrk post photos to it with each
 number of clients, and stops it; then the same work is done in threads without HTTP. Medians
