@@ -34,13 +34,14 @@ class Classifier:
         max_pixels: int = images.MAX_PIXELS,
         folder: Path = Path(),
         formats: Collection[str] = images.FORMATS,
+        threads: int = 1,
     ) -> None:
         self.card = card
         self.engine = engine
         self.max_pixels = max_pixels
         self.folder = folder
         self.formats = formats
-        self.explainer = Explainer(folder, card)
+        self.explainer = Explainer(folder, card, threads)
 
     @classmethod
     def load(
@@ -69,7 +70,7 @@ class Classifier:
         card = load_card(folder)
         loaded = load_engine(folder, card, engine, threads)
         loaded.warm()
-        classifier = cls(card, loaded, max_pixels, folder, formats)
+        classifier = cls(card, loaded, max_pixels, folder, formats, threads)
         classifier._check_golden(folder)
         return classifier
 

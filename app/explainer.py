@@ -44,15 +44,19 @@ class Terms:
 
 
 class Explainer:
-    """A pool of single-threaded LiteRT interpreters, made as they are needed.
+    """A pool of LiteRT interpreters, made as they are needed.
 
     Safe to call from several threads at once; there are as many interpreters as there ever
-    were calls at a time.
+    were calls at a time. The first has a thread for each of `threads` cores, for a call that is
+    alone; the others have one, as in `app.engine.LiteRTEngine`.
     """
 
-    def __init__(self, folder: Path, card: Card) -> None:
+    def __init__(self, folder: Path, card: Card, threads: int = 1) -> None:
         self._folder = folder
         self._card = card
+        self._threads = threads
+        self._wide_lock = threading.Lock()
+        self._wide: _Inside | None = None
         self._lock = threading.Lock()
         self._content = b""
         self._idle: queue.SimpleQueue[_Inside] = queue.SimpleQueue()
@@ -88,14 +92,24 @@ class Explainer:
 
     @contextmanager
     def _lent(self) -> Iterator["_Inside"]:
+        if self._wide_lock.acquire(blocking=False):
+            try:
+                self._wide = self._wide or self._made(self._threads)
+                yield self._wide
+            finally:
+                self._wide_lock.release()
+            return
         try:
             inside = self._idle.get_nowait()
         except queue.Empty:
-            inside = _Inside(self._folder / EXPLAIN, self._read_file())
+            inside = self._made(1)
         try:
             yield inside
         finally:
             self._idle.put(inside)
+
+    def _made(self, threads: int) -> "_Inside":
+        return _Inside(self._folder / EXPLAIN, self._read_file(), threads)
 
     def _read_file(self) -> bytes:
         if EXPLAIN not in self._card.files:
@@ -117,11 +131,11 @@ class Explainer:
 class _Inside:
     """One interpreter with its outputs by name."""
 
-    def __init__(self, path: Path, content: bytes) -> None:
+    def __init__(self, path: Path, content: bytes, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._interpreter = Interpreter(model_content=content, num_threads=1)
+            self._interpreter = Interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
             runner = self._interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:

@@ -41,7 +41,7 @@ def test_the_maps_are_relu_and_pooling_of_each_other() -> None:
 
 def test_threads_do_not_mix_answers() -> None:
     folder = ROOT / "models" / "digits" / "1"
-    explainer = Explainer(folder, load_card(folder))
+    explainer = Explainer(folder, load_card(folder), threads=2)
     batch = pixels(100)
     alone = [explainer.terms(photo).maps for photo in batch]
     with ThreadPoolExecutor(8) as pool:
