@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from app.card import EXPLAIN, KERAS, Card, find_version, sha256
+from app.card import EXPLAIN, KERAS, LITERT, Card, find_version, sha256
 from app.classifier import Classifier
 from app.evidence import Evidence, Explanation, by_label, explain
 from app.explainer import Explainer
@@ -147,7 +147,7 @@ def _shuffled(folder: Path, scratch: Path, card: Card, random: np.random.Generat
     kernel, bias = network.layers[-1].get_weights()
     network.layers[-1].set_weights([random.permuted(kernel, axis=0), bias])
     network.save(scratch / KERAS)
-    convert(str(scratch / KERAS), None, str(scratch / EXPLAIN))
+    convert(*(str(scratch / name) for name in (KERAS, LITERT, EXPLAIN)))
     files = card.files | {EXPLAIN: sha256(scratch / EXPLAIN)}
     return Explainer(scratch, card.model_copy(update={"files": files}))
 

@@ -1,7 +1,8 @@
 """A saved Keras network -> its LiteRT files.
 
-As a command, it adds what `/explain` and `/layers` need to a version that was published
-without it; everything else in the folder stays as it is:
+As a command, it makes the LiteRT files of a published version anew from its network: where that
+was published without what `/explain` and `/layers` need, or by a slower conversion. Everything
+else in the folder stays as it is:
 
     python -m training.export models/cats-vs-dogs/1
 """
@@ -18,6 +19,7 @@ from app.card import (
     CARD,
     EXPLAIN,
     KERAS,
+    LITERT,
     Card,
     ModelError,
     find_version,
@@ -36,16 +38,16 @@ ADDITIVITY_TOLERANCE = 1e-4
 
 
 def main() -> None:
-    """Add `explain.tflite` to a published version, checked, or change nothing."""
-    parser = Parser(PROG, description="Add explain.tflite to a version published without it.")
+    """Make a published version's LiteRT files anew, checked, or change nothing."""
+    parser = Parser(PROG, description="Make a published version's LiteRT files anew.")
     parser.add_argument("model", type=Path, help="a version folder, e.g. models/cats-vs-dogs/1")
     folder = find_version(parser.parse_args().model)
-    add_explanation(folder)
-    print(f"added {folder / EXPLAIN}")
+    convert_again(folder)
+    print(f"made {folder / LITERT} and {folder / EXPLAIN}")
 
 
-def add_explanation(folder: Path) -> None:
-    """Make a version folder's `explain.tflite` from its `model.keras`, and list it on the card.
+def convert_again(folder: Path) -> None:
+    """Make a version folder's LiteRT files from its `model.keras`, and list them on the card.
 
     The card and every file are checked first; the new folder takes the old one's place only
     after it was loaded and both files reproduced the card's golden predictions.
@@ -57,8 +59,9 @@ def add_explanation(folder: Path) -> None:
     card = load_card(folder)
     with staged(folder, replace=True) as fresh:
         shutil.copytree(folder, fresh, dirs_exist_ok=True)
-        _convert(fresh / KERAS, fresh / EXPLAIN)
-        files = dict(sorted({**card.files, EXPLAIN: sha256(fresh / EXPLAIN)}.items()))
+        export_litert(fresh / KERAS, fresh / LITERT, fresh / EXPLAIN)
+        made = {name: sha256(fresh / name) for name in (LITERT, EXPLAIN)}
+        files = dict(sorted({**card.files, **made}.items()))
         card = card.model_copy(update={"files": files})
         write_text(fresh / CARD, card.model_dump_json(indent=2) + "\n")
         Classifier.load(fresh, engine="litert")
@@ -68,12 +71,31 @@ def add_explanation(folder: Path) -> None:
 def export_litert(source: Path, destination: Path, explain: Path) -> None:
     """Convert a `.keras` file to the file that is served and the one that explains.
 
-    Weights and arithmetic stay float32.
+    Weights and arithmetic stay float32. The conversion has a process of its own: it needs
+    TensorFlow as Keras's backend.
 
     Raises:
         CommandError: the converter failed; the message is its last line.
     """
-    _convert(source, destination, explain)
+    environment = os.environ | {
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "training.conversion",
+        *map(str, (source, destination, explain)),
+    ]
+    # Our own interpreter, our own module and our paths, without a shell.
+    done = subprocess.run(  # noqa: S603
+        command, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode or not all(path.is_file() for path in (destination, explain)):
+        last = (done.stderr.strip() or "no output").splitlines()[-1]
+        raise CommandError(f"{source}: the conversion to LiteRT failed: {last}")
 
 
 def check_explanation(folder: Path, card: Card) -> None:
@@ -94,24 +116,6 @@ def check_explanation(folder: Path, card: Card) -> None:
         error = float(np.abs(total - terms.logits).max())
         if not error <= ADDITIVITY_TOLERANCE:
             raise ModelError(f"{folder / EXPLAIN}: its evidence is off its logits by {error:.1e}.")
-
-
-def _convert(source: Path, *destinations: Path) -> None:
-    """Convert in a process of its own: the converter needs TensorFlow as Keras's backend."""
-    environment = os.environ | {
-        "KERAS_BACKEND": "tensorflow",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-    }
-    command = [sys.executable, "-m", "training.conversion", str(source), *map(str, destinations)]
-    # Our own interpreter, our own module and our paths, without a shell.
-    done = subprocess.run(  # noqa: S603
-        command, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode or not all(path.is_file() for path in destinations):
-        last = (done.stderr.strip() or "no output").splitlines()[-1]
-        raise CommandError(f"{source}: the conversion to LiteRT failed: {last}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Adding explanations to published versions, and the networks that have one."""
+"""Converting published versions again, and the networks that explain themselves."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from app.card import CARD, EXPLAIN, KERAS, Card, load_card, sha256
+from app.card import CARD, EXPLAIN, KERAS, LITERT, Card, load_card, sha256
 from app.classifier import Classifier
 from app.explainer import Explainer, NotExplainable, linear
 from app.feature_maps import strips
@@ -17,13 +17,13 @@ from app.receptive_field import centres
 from tests import pictures
 from tests.conftest import Command, shaken
 from training.command import CommandError
-from training.export import add_explanation, export_litert
+from training.export import convert_again, export_litert
 from training.inside import show_inside
 from training.networks import cats_vs_dogs, digits, residual
 
 
 def tiny_residual(classes: int = 2) -> keras.Model:
-    return shaken(residual(classes, side=32, stem=5, widths=(4, 6), depths=(1, 2), strides=(2, 2)))
+    return shaken(residual(classes, side=32, stem=5, widths=(24, 6), depths=(1, 2), strides=(2, 2)))
 
 
 def inside(network: keras.Model, count: int = 3) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -90,7 +90,7 @@ def residual_version(tmp_path_factory: pytest.TempPathFactory, stripes_model: Pa
 
 def test_a_residual_version_gets_its_explanation(residual_version: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
-    add_explanation(folder)
+    convert_again(folder)
     classifier = Classifier.load(folder)
     data = pictures.encode(pictures.noise(2, 90, 60))
     terms = classifier.explainer.terms(classifier.pixels(data))
@@ -108,24 +108,35 @@ def test_a_residual_version_gets_its_explanation(residual_version: Path, tmp_pat
     assert ("stage_1_1_pool", "pooling") in steps
 
 
-def test_the_command_adds_the_file_and_leaves_the_rest(
+def test_the_command_makes_both_files_and_leaves_the_rest(
     residual_version: Path, tmp_path: Path, command: Command
 ) -> None:
     folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
     (folder / "notes.txt").write_text("not on the card")
+    as_a_slower_conversion_left_it(folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     done = command("training.export", folder)
     assert done.returncode == 0, done.stderr
-    assert f"added {folder / EXPLAIN}" in done.stdout
+    assert f"made {folder / LITERT} and {folder / EXPLAIN}" in done.stdout
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert {name: after[name] for name in before if name != CARD} == {
-        name: data for name, data in before.items() if name != CARD
-    }
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {CARD, LITERT, EXPLAIN}
+    assert after[LITERT] == (residual_version / LITERT).read_bytes()
     card, old = (json.loads(text) for text in (after[CARD], before[CARD]))
-    assert card.pop("files") == old.pop("files") | {EXPLAIN: sha256(folder / EXPLAIN)}
+    made = {name: sha256(folder / name) for name in (LITERT, EXPLAIN)}
+    assert card.pop("files") == old.pop("files") | made
     assert card == old
     assert command("training.export", folder).returncode == 0, "a second time does no harm"
     assert [path.name for path in tmp_path.iterdir()] == ["2"]
+
+
+def as_a_slower_conversion_left_it(folder: Path) -> None:
+    """With the network's own layers, as `training.export` converted them at first."""
+    network = keras.saving.load_model(folder / KERAS, compile=False)
+    network.export(folder / LITERT, format="litert", verbose=False)
+    card = json.loads((folder / CARD).read_text())
+    card["files"][LITERT] = sha256(folder / LITERT)
+    (folder / CARD).write_text(json.dumps(card))
 
 
 @pytest.mark.parametrize("damage", ["changed file", "no card", "wrong golden", "no network"])
@@ -165,7 +176,7 @@ def test_a_version_that_ends_otherwise_says_so(tmp_path: Path, stripes_model: Pa
     x = keras.layers.Dense(4, activation="relu")(keras.layers.Flatten()(x))
     network = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
     folder = published(tmp_path / "odd" / "1", network, load_card(stripes_model))
-    add_explanation(folder)
+    convert_again(folder)
     explainer = Explainer(folder, load_card(folder))
     pixels = np.zeros((12, 12, 1), np.uint8)
     with pytest.raises(NotExplainable, match="does not end in one linear step"):

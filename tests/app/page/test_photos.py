@@ -19,7 +19,7 @@ def test_a_photo_gets_the_answer_of_the_api(
     visit: Visit, service: httpx.Client, event: str
 ) -> None:
     transfer(visit.page, event, {"noise.jpg": (PHOTO, "image/jpeg")})
-    expected = service.post("/predict", files={"file": PHOTO}).json()
+    expected = service.post("/explain", files={"file": PHOTO}).json()
     label, probability = answered(visit.page, "noise.jpg")
     assert (label, probability) == (expected["label"], expected["probability"])
     shown = f"{100 * probability:.1f} %"
@@ -125,7 +125,7 @@ def test_ten_large_photos_at_once(visit: Visit, service: httpx.Client, tmp_path:
     expect(visit.page.locator("progress").first).to_be_visible()
     expect(visit.page.locator(".verdict")).to_have_count(10, timeout=120_000)
     for name, data in photos.items():
-        expected = service.post("/predict", files={"file": data}).json()
+        expected = service.post("/explain", files={"file": data}).json()
         assert answered(visit.page, name) == (expected["label"], expected["probability"])
     print(f"longest pause of the page: {visit.page.evaluate('window.longest'):.0f} ms")
     visit.page.get_by_role("button", name="Remove all").click()
