@@ -28,7 +28,7 @@ def at_a_time(threads: int) -> int:
 
     Whoever has just been through the network waits for Python's lock, which the event loop holds
     for most of a millisecond a request; the one more uses that core meanwhile. On two cores, 8
-    clients, that is 1.15 times the photos a second with cats-vs-dogs 2 and 1.07 with 1; a second
+    clients, that was 1.15 times the photos a second with cats-vs-dogs 2 and 1.07 with 1; a second
     more adds nothing.
     """
     return threads + 1 if threads > 1 else 1

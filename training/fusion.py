@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
+from keras import activations, layers
 
 from training.winograd import Convolution, Winograd
 
@@ -52,13 +52,14 @@ def fused(network: keras.Model) -> keras.Model:
 
 def _is_suited(layer: Any) -> bool:
     return (
-        isinstance(layer, layers.Conv2D)
+        type(layer) is layers.Conv2D
         and len(layer._inbound_nodes) == 1
+        and layer.data_format == "channels_last"
         and (layer.kernel_size, layer.strides) == ((3, 3), (1, 1))
         and (layer.dilation_rate, layer.groups) == ((1, 1), 1)
         and prod(layer.kernel.shape[2:]) >= _CHANNELS
         and min(layer.output.shape[1:3]) >= _PLACES
-        and layer.activation.__name__ in ("linear", "relu")
+        and layer.activation in (activations.linear, activations.relu)
     )
 
 
@@ -69,9 +70,9 @@ def _with_followers(network: keras.Model, layer: Any) -> dict[str, Any]:
     bias = np.zeros(kernel.shape[3])
     if layer.use_bias:
         bias += np.asarray(layer.bias.value)
-    relu = layer.activation.__name__ == "relu"
+    relu = layer.activation is activations.relu
     after = _only_follower(network, layer)
-    if isinstance(after, layers.BatchNormalization) and not relu:
+    if _is_normalisation(after) and not relu:
         scale, shift = _normalisation(after)
         kernel, bias = kernel * scale, bias * scale + shift
         chain.append(after)
@@ -108,10 +109,14 @@ def _normalisation(layer: Any) -> tuple[np.ndarray, np.ndarray]:
     return scale, shift + np.asarray(layer.beta.value) if layer.center else shift
 
 
+def _is_normalisation(layer: Any) -> bool:
+    return isinstance(layer, layers.BatchNormalization) and layer.axis in (-1, 3)
+
+
 def _is_relu(layer: Any) -> bool:
     if isinstance(layer, layers.ReLU):
         return (layer.max_value, layer.negative_slope, layer.threshold) == (None, 0, 0)
-    return isinstance(layer, layers.Activation) and layer.activation.__name__ == "relu"
+    return isinstance(layer, layers.Activation) and layer.activation is activations.relu
 
 
 def _is_pooling(layer: Any) -> bool:

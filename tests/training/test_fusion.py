@@ -81,8 +81,14 @@ def test_what_another_layer_sees_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"strides": 2}, {"dilation_rate": 2}, {"groups": 2}, {"activation": "tanh"}],
-    ids=str,
+    [
+        {"strides": 2},
+        {"dilation_rate": 2},
+        {"groups": 2},
+        {"activation": "tanh"},
+        {"activation": layers.ReLU()},
+    ],
+    ids=["strides", "dilation", "groups", "tanh", "layer as activation"],
 )
 def test_another_kind_of_convolution_stays(options: dict[str, object]) -> None:
     assert not replaced(one_convolution(12, 12, **options))
