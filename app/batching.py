@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+from app import interpreter
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -144,6 +146,7 @@ class Workers(Generic[T, R]):
                 self._waiting.pop(future, None)
 
     def _run(self) -> None:
+        interpreter.step_back()
         while (batch := self._take()) is not None:
             _settle(self._work, batch)
             del batch  # an idle thread keeps no photo

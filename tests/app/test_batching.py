@@ -1,5 +1,7 @@
 """The line of waiting photos: order, bounds, batches, cancellation, errors, the end."""
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -181,3 +183,14 @@ def test_a_new_rate_is_believed_soon_and_never_too_long() -> None:
     assert places.retry_after == pytest.approx(50, abs=3)
     places.take(950)
     assert places.retry_after == 60
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority")
+def test_workers_step_back_behind_the_thread_that_answers() -> None:
+    def niceness(items: list[int]) -> list[int]:
+        return [os.getpriority(os.PRIO_PROCESS, 0) for _ in items]
+
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    with working(niceness) as workers:
+        assert workers.submit(0).result(10) > mine
+    assert os.getpriority(os.PRIO_PROCESS, 0) == mine
