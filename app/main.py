@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -142,7 +143,13 @@ def _add_middleware(app: FastAPI, settings: Settings, keys: Keys, metrics: Metri
             expose_headers=_READ,
         )
     app.add_middleware(Observer, metrics=metrics)
-    app.add_middleware(CorrelationIdMiddleware, validator=_is_request_id)
+    # Ids need not be secret, and asking the system for bytes hands Python's lock to a worker.
+    app.add_middleware(
+        CorrelationIdMiddleware,
+        generator=lambda: f"{random.getrandbits(128):032x}",
+        validator=_is_request_id,
+        transformer=None,
+    )
 
 
 def _rollout(settings: Settings, classifier: Classifier, metrics: Metrics) -> Rollout:

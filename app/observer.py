@@ -1,7 +1,10 @@
 """Around every request: its metrics, its log line, the security headers, and our own defects."""
 
+import asyncio
 import logging
 import time
+from contextvars import Context
+from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +33,7 @@ class Observer:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and see what becomes of it."""
@@ -61,6 +65,8 @@ class Observer:
         known = method if method in _METHODS else "other"
         self._metrics.requests.labels(known, route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
+        if status == HTTPStatus.TOO_MANY_REQUESTS and not self._refusals.is_told():
+            return
         level = logging.DEBUG if route in _QUIET and status == 200 else logging.INFO
         if not logger.isEnabledFor(level):
             return
@@ -74,6 +80,35 @@ class Observer:
         logger.log(
             level, line, client, method, path, status, milliseconds, extra={"fields": fields}
         )
+
+
+class Refusals:
+    """Of the requests that were refused as the queue is full, one a second has a line of its own.
+
+    The others are counted in one more line: thousands a second would fill the disk, and their
+    writing took a tenth of the photos that were classified meanwhile.
+    """
+
+    def __init__(self, seconds: float = 1.0) -> None:
+        self._seconds = seconds
+        self._untold: int | None = None  # None: the next one gets a line
+
+    def is_told(self) -> bool:
+        """Whether the refusal that has just happened gets a line; it is counted if not."""
+        if self._untold is not None:
+            self._untold += 1
+            return False
+        self._untold = 0
+        # Without a context, as the line is not about the request that happens to be under way.
+        asyncio.get_running_loop().call_later(self._seconds, self._tell, context=Context())
+        return True
+
+    def _tell(self) -> None:
+        refused, self._untold = self._untold, None
+        if refused:
+            line = "the queue is full: %d more requests were refused within %g s"
+            fields = {"status": int(HTTPStatus.TOO_MANY_REQUESTS), "refused": refused}
+            logger.warning(line, refused, self._seconds, extra={"fields": fields})
 
 
 def _add_headers(path: str, message: Message) -> None:

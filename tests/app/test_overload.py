@@ -1,6 +1,7 @@
 """More than the service can do: refused early, given up in time, and nothing left behind."""
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -94,6 +95,29 @@ def test_a_full_queue_is_429_and_the_accepted_are_answered(stuck: Stuck) -> None
         assert [answer.status_code for answer in answers] == [200] * 3
         assert inside(client) == 0
         assert client.post("/predict", **RAW).status_code == 200
+
+
+def test_a_flood_of_refusals_has_a_line_a_second(
+    stuck: Stuck, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "app.access")
+
+    def lines(text: str, number: int) -> list[logging.LogRecord]:
+        """Those with the text, once there are so many: a line follows its answer."""
+        until = time.monotonic() + 10
+        while len(found := [each for each in caplog.records if text in each.getMessage()]) < number:
+            assert time.monotonic() < until, caplog.text
+            time.sleep(0.05)
+        return found
+
+    with serving(tiny()) as client, full(client, stuck, 3):
+        for _ in range(5):
+            assert client.post("/predict", **RAW).status_code == 429
+        (summary,) = lines("more requests were refused", 1)
+        assert summary.fields == {"status": 429, "refused": 4}  # type: ignore[attr-defined]  # extra's
+        assert len(lines(" 429 in ", 1)) == 1
+        client.post("/predict", **RAW)  # the next one has a line of its own again
+        assert len(lines(" 429 in ", 2)) == 2
 
 
 def test_a_large_upload_reads_the_refusal_and_keeps_its_connection(stuck: Stuck) -> None:
