@@ -110,6 +110,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Photo classifier",
         description="POST a photo to /predict for a probability, to /explain for its reasons.",
         lifespan=lifespan,
+        # To the path without a slash it would be an absolute address, with the client's own Host.
+        redirect_slashes=False,
     )
     app.state.settings = settings
     app.state.metrics = metrics

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
+_LONGEST_PATH = 200
+
 
 class Problem(Exception):
     """Raise it to answer with it. `kind` is a stable name for programs, e.g. "broken-photo"."""
@@ -124,7 +126,7 @@ def details(problem: Problem) -> dict[str, Any]:
 
 def response(path: str, problem: Problem) -> JSONResponse:
     """The answer to a request for `path`."""
-    request = {"instance": path, "request_id": correlation_id.get() or ""}
+    request = {"instance": _short(path), "request_id": correlation_id.get() or ""}
     body = details(problem) | request
     return JSONResponse(body, problem.status, problem.headers, MEDIA_TYPE)
 
@@ -209,10 +211,15 @@ def _on_disconnect(request: Request, _: Exception) -> JSONResponse:
 def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     detail = {
-        404: f"There is nothing at {request.url.path}. The paths are listed at /docs.",
-        405: f"{request.method} is not for {request.url.path}.",
+        404: f"There is nothing at {_short(request.url.path)}. The paths are listed at /docs.",
+        405: f"{request.method} is not for {_short(request.url.path)}.",
     }.get(error.status_code, str(error.detail))
     headers = dict(error.headers or {})
     if "Allow" in headers:
         detail += f" Use {headers['Allow']}."
     return _on_problem(request, of_status(error.status_code, detail, headers))
+
+
+def _short(path: str) -> str:
+    """The path as an answer repeats it."""
+    return path if len(path) <= _LONGEST_PATH else path[:_LONGEST_PATH] + "..."

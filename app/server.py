@@ -1,29 +1,22 @@
-"""uvicorn, with an end that loses no request and a beginning of a request that has a bound."""
+"""uvicorn, with an end that loses no request."""
 
-import asyncio
-import json
 import logging
 import signal
 import socket
 import time
-from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app import problems
-from app.problems import Problem
+from app.protocol import BoundedProtocol
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 # With the default drain less than the 10 seconds after which `docker stop` kills.
 GRACE_SECONDS = 8
-
-_LONGEST_HEAD = 64 * 1024  # bytes
 
 
 class AddressError(Exception):
@@ -105,73 +98,3 @@ class Server(uvicorn.Server):
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return True
         return await super().on_tick(counter)
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 whose request line and headers are neither endless nor for ever on their way."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.access_log = False  # app.observer's has the request id
-        self._head: int | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._patience: float = self.config.app.state.settings.upload_seconds  # type: ignore[union-attr]  # create_app's
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Wait for a head from here; after an answer, uvicorn's keep-alive time counts."""
-        super().connection_made(transport)
-        self._await_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._end_waiting()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        """Count from here."""
-        self._head = 0
-        self._await_head()
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Count no more: bodies have limits of their own."""
-        self._head = None
-        self._end_waiting()
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        """Hang up on a head that does not end."""
-        super().data_received(data)
-        if self._head is not None and not self.transport.is_closing():
-            self._head += len(data)
-            if self._head > _LONGEST_HEAD:
-                detail = f"The request's head is longer than {_LONGEST_HEAD} bytes."
-                self._refuse(problems.of_status(431, detail))
-
-    def send_400_response(self, msg: str) -> None:
-        """What uvicorn answers to something that is not HTTP."""
-        self._refuse(Problem(400, "malformed-request", "This is not HTTP", msg))
-
-    def _await_head(self) -> None:
-        if self._timer is None:
-            self._timer = self.loop.call_later(self._patience, self._give_up)
-
-    def _end_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _give_up(self) -> None:
-        detail = f"The request's head had not arrived within {self._patience:g} seconds."
-        self._refuse(problems.of_status(408, detail))
-
-    def _refuse(self, problem: Problem) -> None:
-        """Answer outside of any request, and hang up."""
-        body = json.dumps(problems.details(problem)).encode()
-        head = (
-            f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
-            f"Content-Type: {problems.MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
-            "Connection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()

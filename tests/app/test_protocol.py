@@ -1,0 +1,124 @@
+"""What a client sends beside bodies that are read: heads, trailers, framing, unread bodies."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from tests import pictures
+from tests.conftest import serving
+
+PHOTO = pictures.encode(pictures.noise(1, 60, 40), "JPEG")
+CHUNKED = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+CHUNKED += b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@contextmanager
+def connected(client: httpx.Client) -> Iterator[socket.socket]:
+    address = client.base_url.host, client.base_url.port or 0
+    with socket.create_connection(address, timeout=20) as connection:
+        yield connection
+
+
+def answer_to(client: httpx.Client, request: bytes) -> bytes:
+    """All that is answered until the server hangs up, or waits for a second."""
+    with connected(client) as connection:
+        try:
+            connection.sendall(request)
+        except OSError:
+            return b""  # it hung up before it had everything
+        received = b""
+        connection.settimeout(1)
+        try:
+            while part := connection.recv(65536):
+                received += part
+        except OSError:
+            pass
+        return received
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize(("size", "expected"), [(60_000, 200), (66_000, 431), (120_000, 431)])
+def test_a_long_head_is_refused_however_it_arrives(
+    service: httpx.Client, size: int, expected: int, pieces: int
+) -> None:
+    head = b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * size + b"\r\n\r\n"
+    with connected(service) as connection:
+        step = len(head) // pieces + 1
+        for begin in range(0, len(head), step):
+            connection.sendall(head[begin : begin + step])
+            time.sleep(0.01 * (pieces > 1))
+        assert status(connection.recv(65536)) == expected
+
+
+def test_many_headers_and_a_long_address_are_refused(service: httpx.Client) -> None:
+    many = b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 20_000 + b"\r\n"
+    assert status(answer_to(service, many)) == 431
+    long = b"GET /" + b"a" * 66_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert status(answer_to(service, long)) == 431
+
+
+def test_a_long_path_is_not_repeated(service: httpx.Client) -> None:
+    answer = service.get("/" + "a" * 50_000)
+    assert answer.status_code == 404
+    assert len(answer.content) < 1_000
+
+
+def test_a_slash_too_many_is_no_redirect(service: httpx.Client) -> None:
+    for path in ("/predict/", "/model/", "/docs/"):
+        answer = service.get(path, headers={"Host": "elsewhere.example"})
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def chunks(body: bytes, size: int) -> bytes:
+    parts = [body[begin : begin + size] for begin in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+
+
+def test_small_chunks_and_trailers_are_accepted(service: httpx.Client) -> None:
+    for size in (1, 100):
+        request = CHUNKED + chunks(PHOTO, size) + b"0\r\nX-Checksum: abc\r\n\r\n"
+        assert status(answer_to(service, request)) == 200
+
+
+@pytest.mark.parametrize("trailers", [b"Tabc: abcdefgh\r\n" * 100_000, b"T: " + b"a" * 3_000_000])
+def test_trailers_are_not_endless(service: httpx.Client, trailers: bytes) -> None:
+    answer = answer_to(service, CHUNKED + chunks(PHOTO, 1000) + b"0\r\n" + trailers)
+    assert not answer or status(answer) in (400, 431)
+    assert service.get("/livez").status_code == 200
+
+
+def test_chunks_are_not_all_framing(service: httpx.Client) -> None:
+    answer = answer_to(service, CHUNKED + b"1;" + b"a" * 3_000_000)
+    assert not answer or status(answer) == 400
+
+
+def hangs_up(connection: socket.socket, data: bytes, pause: float, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until:
+            connection.sendall(data)
+            time.sleep(pause)
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("data", "pause"), [(b"x", 0.1), (bytes(1024), 0.001)])
+def test_what_is_left_of_a_body_after_an_answer_is_bounded(data: bytes, pause: float) -> None:
+    # A second, or eight times a kilobyte.
+    settings = Settings(upload_seconds=1 if pause == 0.1 else 60, max_bytes=1024)
+    with serving(settings) as client, connected(client) as connection:
+        head = b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
+        connection.sendall(head)
+        assert status(connection.recv(65536)) == 404
+        assert hangs_up(connection, data, pause, 10)
