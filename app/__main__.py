@@ -44,10 +44,15 @@ def _slip(error: ValidationError) -> str:
     """The first wrong setting, its value and what is wrong with it; never an API key."""
     first = error.errors()[0]
     if not first["loc"]:
-        return str(first["msg"])
+        return _said(first["msg"])
     name = f"APP_{first['loc'][0]}".upper()
     value = "" if name == "APP_API_KEYS" else f"={first['input']!r}"
-    return f"{name}{value}: {first['msg']}"
+    return f"{name}{value}: {_said(first['msg'])}"
+
+
+def _said(message: str) -> str:
+    """What a check of ours said, without pydantic's word for where it came from."""
+    return message.removeprefix("Value error, ")
 
 
 def _warn_of_misspelled() -> None:

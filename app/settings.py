@@ -141,6 +141,7 @@ class Settings(BaseSettings):
         if self.max_batch > self.max_queue + self.threads:
             raise ValueError(
                 f"APP_MAX_BATCH={self.max_batch} photos can never be inside at a time: "
-                f"APP_MAX_QUEUE={self.max_queue} and APP_THREADS={self.threads} are too few"
+                f"APP_MAX_QUEUE={self.max_queue} and APP_THREADS={self.threads} are too few; set "
+                f"APP_MAX_BATCH to at most {self.max_queue + self.threads}"
             )
         return self

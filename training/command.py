@@ -2,8 +2,8 @@
 
 import argparse
 import math
-import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -62,8 +62,12 @@ def require_writable(option: str, path: Path) -> None:
         CommandError: it cannot.
     """
     parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise CommandError(f"{option} {path}: {parent} is not a folder that can be written to.")
+    problem = f"{option} {path}: {parent} is not a folder that can be written to."
+    # For root everything has the permission, also where nothing can be made.
+    try:
+        tempfile.TemporaryDirectory(prefix=".trial-", dir=parent).cleanup()
+    except OSError as error:
+        raise CommandError(problem) from error
 
 
 def run(prog: str, main: Callable[[], None]) -> None:

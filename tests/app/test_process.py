@@ -36,7 +36,7 @@ BAD_STARTS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "no format": ([], {"APP_FORMATS": ","}, "APP_FORMATS"),
     "short key": ([], {"APP_API_KEYS": "short"}, "APP_API_KEYS: Value should have at least 16"),
     "no such file of keys": ([], {"APP_API_KEYS_FILE": "keys.txt"}, "keys.txt: cannot be read"),
-    "batch larger than the queue": ([], {"APP_MAX_BATCH": "100"}, "APP_MAX_BATCH=100"),
+    "batch larger than the queue": ([], {"APP_MAX_BATCH": "100"}, "set APP_MAX_BATCH to at most"),
     "unknown log format": ([], {"APP_LOG_FORMAT": "xml"}, "APP_LOG_FORMAT='xml'"),
     "no address of this computer": (
         [],

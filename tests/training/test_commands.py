@@ -56,6 +56,10 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
         "training.fit --data {d}/photos --name x --models {d}/notes.txt/models",
         "is not a folder that can be written to",
     ),
+    "fit where root has the right and yet no folder can be made": (
+        "training.fit --data {d}/photos --name x --models /proc/models",
+        "is not a folder that can be written to",
+    ),
     "fit from weights that no recipe wants": (
         "training.fit --data {d}/photos --name x --weights {d}/notes.txt",
         "starts from random weights",

@@ -130,6 +130,17 @@ def test_the_command_makes_both_files_and_leaves_the_rest(
     assert [path.name for path in tmp_path.iterdir()] == ["2"]
 
 
+def test_files_that_are_missing_or_changed_are_made_anew(
+    residual_version: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
+    (folder / LITERT).write_bytes(b"other")
+    (folder / EXPLAIN).unlink(missing_ok=True)
+    convert_again(folder)
+    assert (folder / LITERT).read_bytes() == (residual_version / LITERT).read_bytes()
+    assert EXPLAIN in load_card(folder).files
+
+
 def as_a_slower_conversion_left_it(folder: Path) -> None:
     """With the network's own layers, as `training.export` converted them at first."""
     network = keras.saving.load_model(folder / KERAS, compile=False)
@@ -146,7 +157,7 @@ def test_a_damaged_version_is_left_as_it_is(
     folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
     card = json.loads((folder / CARD).read_text())
     if damage == "changed file":
-        (folder / "model.tflite").write_bytes(b"other")
+        (folder / KERAS).write_bytes(b"other")
     elif damage == "no card":
         (folder / CARD).unlink()
     elif damage == "wrong golden":
