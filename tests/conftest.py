@@ -48,6 +48,11 @@ def photos_data() -> Path:
     return Path(folder)
 
 
+def connect(client: httpx.Client) -> socket.socket:
+    """A bare connection to the service that the client talks to."""
+    return socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=20)
+
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -62,12 +62,13 @@ def require_writable(option: str, path: Path) -> None:
         CommandError: it cannot.
     """
     parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    problem = f"{option} {path}: {parent} is not a folder that can be written to."
     # For root everything has the permission, also where nothing can be made.
     try:
         tempfile.TemporaryDirectory(prefix=".trial-", dir=parent).cleanup()
     except OSError as error:
-        raise CommandError(problem) from error
+        raise CommandError(
+            f"{option} {path}: {parent} is not a folder that can be written to."
+        ) from error
 
 
 def run(prog: str, main: Callable[[], None]) -> None:

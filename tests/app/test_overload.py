@@ -17,7 +17,7 @@ import pytest
 from app.classifier import Classifier
 from app.settings import Settings
 from tests import pictures
-from tests.conftest import serving
+from tests.conftest import connect, serving
 
 PHOTO = pictures.encode(pictures.noise(1, 100, 80), "JPEG")
 RAW: dict[str, Any] = {"content": PHOTO, "headers": {"Content-Type": "image/jpeg"}}
@@ -156,7 +156,7 @@ def test_the_deadline_covers_the_queue(stuck: Stuck) -> None:
 def send(client: httpx.Client, head: str, body: bytes | None = b"") -> socket.socket:
     """A connection with a request on it; one whose head has no end if the body is None."""
     end = b"" if body is None else b"\r\n\r\n" + body
-    connection = socket.create_connection((client.base_url.host, client.base_url.port or 0))
+    connection = connect(client)
     connection.sendall(f"POST /predict HTTP/1.1\r\nHost: x\r\n{head}".encode() + end)
     return connection
 
@@ -195,8 +195,7 @@ def test_a_head_without_end_is_given_up() -> None:
 )
 def test_a_head_that_does_not_arrive_is_given_up(first: bytes) -> None:
     with serving(tiny(upload_seconds=0.2)) as client:
-        address = client.base_url.host, client.base_url.port or 0
-        with socket.create_connection(address) as slow:
+        with connect(client) as slow:
             slow.sendall(first)
             answer = read_all(slow)
         assert answer.startswith(b"HTTP/1.1 408 ")
@@ -205,11 +204,9 @@ def test_a_head_that_does_not_arrive_is_given_up(first: bytes) -> None:
 
 
 def test_what_is_not_http_is_a_problem_too() -> None:
-    with serving(tiny()) as client:
-        address = client.base_url.host, client.base_url.port or 0
-        with socket.create_connection(address) as connection:
-            connection.sendall(b"\x16\x03\x01 a TLS hello\r\n\r\n")
-            head, _, body = read_all(connection).partition(b"\r\n\r\n")
+    with serving(tiny()) as client, connect(client) as connection:
+        connection.sendall(b"\x16\x03\x01 a TLS hello\r\n\r\n")
+        head, _, body = read_all(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in head
     assert json.loads(body)["type"] == "urn:problem:malformed-request"

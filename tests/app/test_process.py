@@ -36,7 +36,12 @@ BAD_STARTS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "no format": ([], {"APP_FORMATS": ","}, "APP_FORMATS"),
     "short key": ([], {"APP_API_KEYS": "short"}, "APP_API_KEYS: Value should have at least 16"),
     "no such file of keys": ([], {"APP_API_KEYS_FILE": "keys.txt"}, "keys.txt: cannot be read"),
-    "batch larger than the queue": ([], {"APP_MAX_BATCH": "100"}, "set APP_MAX_BATCH to at most"),
+    "batch larger than the queue": (
+        [],
+        {"APP_MAX_BATCH": "100", "APP_THREADS": "2"},
+        "APP_MAX_BATCH=100 photos can never be inside at a time: APP_MAX_QUEUE=64 and "
+        "APP_THREADS=2 are too few; set APP_MAX_BATCH to at most 66",
+    ),
     "unknown log format": ([], {"APP_LOG_FORMAT": "xml"}, "APP_LOG_FORMAT='xml'"),
     "no address of this computer": (
         [],

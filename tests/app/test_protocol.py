@@ -2,31 +2,22 @@
 
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 import pytest
 
 from app.settings import Settings
 from tests import pictures
-from tests.conftest import serving
+from tests.conftest import connect, serving
 
 PHOTO = pictures.encode(pictures.noise(1, 60, 40), "JPEG")
 CHUNKED = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
 CHUNKED += b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-@contextmanager
-def connected(client: httpx.Client) -> Iterator[socket.socket]:
-    address = client.base_url.host, client.base_url.port or 0
-    with socket.create_connection(address, timeout=20) as connection:
-        yield connection
-
-
 def answer_to(client: httpx.Client, request: bytes) -> bytes:
     """All that is answered until the server hangs up, or waits for a second."""
-    with connected(client) as connection:
+    with connect(client) as connection:
         try:
             connection.sendall(request)
         except OSError:
@@ -51,7 +42,7 @@ def test_a_long_head_is_refused_however_it_arrives(
     service: httpx.Client, size: int, expected: int, pieces: int
 ) -> None:
     head = b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * size + b"\r\n\r\n"
-    with connected(service) as connection:
+    with connect(service) as connection:
         step = len(head) // pieces + 1
         for begin in range(0, len(head), step):
             connection.sendall(head[begin : begin + step])
@@ -117,7 +108,7 @@ def hangs_up(connection: socket.socket, data: bytes, pause: float, seconds: floa
 def test_what_is_left_of_a_body_after_an_answer_is_bounded(data: bytes, pause: float) -> None:
     # A second, or eight times a kilobyte.
     settings = Settings(upload_seconds=1 if pause == 0.1 else 60, max_bytes=1024)
-    with serving(settings) as client, connected(client) as connection:
+    with serving(settings) as client, connect(client) as connection:
         head = b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
         connection.sendall(head)
         assert status(connection.recv(65536)) == 404
