@@ -7,7 +7,7 @@ of its own, in which decoded photos wait until it comes free.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -104,12 +104,7 @@ class Inference:
 
     async def run(self, job: Callable[[], T], gone: Gone) -> T:
         """Do other work about one photo in its turn; as `predict` for the rest."""
-
-        async def work() -> T:
-            result: T = await asyncio.wrap_future(self._workers.submit(job))
-            return result
-
-        return await self._bounded(work, gone)
+        return await self._bounded(lambda: asyncio.wrap_future(self._workers.submit(job)), gone)
 
     def stop(self) -> None:
         """Let what is worked on finish, and end the threads."""
@@ -117,13 +112,11 @@ class Inference:
         if self._batches:
             self._batches.stop()
 
-    async def _bounded(
-        self, work: Callable[[], Coroutine[Any, Any, T]], gone: Gone, photos: int = 1
-    ) -> T:
+    async def _bounded(self, work: Callable[[], Awaitable[T]], gone: Gone, photos: int = 1) -> T:
         self.places.take(photos)
-        task = asyncio.create_task(work())
+        task = asyncio.ensure_future(work())
         leaving = asyncio.create_task(gone())
-        done: set[asyncio.Task[Any]] = set()
+        done: set[asyncio.Future[Any]] = set()
         try:
             done, _ = await asyncio.wait(
                 (task, leaving), timeout=self._deadline, return_when=asyncio.FIRST_COMPLETED
@@ -139,12 +132,16 @@ class Inference:
             # An error knows this frame, and would keep itself and the photo through it.
             del task, leaving, done, work
 
-    async def _predict(self, classifier: Classifier, data: bytes) -> Answer:
+    def _predict(self, classifier: Classifier, data: bytes) -> Awaitable[Answer]:
         arrived = time.perf_counter()
-        if classifier.engine.largest == 1:
-            job = partial(self._decode_and_infer, classifier, data, arrived)
-            answer: Answer = await asyncio.wrap_future(self._workers.submit(job))
-            return answer
+        if classifier.engine.largest > 1:
+            return self._predict_in_batch(classifier, data, arrived)
+        job = partial(self._decode_and_infer, classifier, data, arrived)
+        return asyncio.wrap_future(self._workers.submit(job))
+
+    async def _predict_in_batch(
+        self, classifier: Classifier, data: bytes, arrived: float
+    ) -> Answer:
         if self._batches is None:
             self._batches = Workers(self._infer, 1, classifier.engine.largest)
         decoding = self._workers.submit(partial(_decode, classifier, data))

@@ -1,10 +1,12 @@
 """The routes that classify: `/predict` and `/predict/batch`."""
 
 import json
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app import problems
@@ -19,7 +21,21 @@ from app.uploads import PHOTO_BODY, PHOTOS_BODY, read_photo, read_photos
 
 STATUSES = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503, 504)
 
-router = APIRouter()
+
+class DirectRoute(APIRoute):
+    """A route whose function takes the request as it is and returns the response as it will be.
+
+    FastAPI then has no parameter to resolve and no answer to check, which took it a twentieth of
+    the event loop's time all the same. The function stands in the API reference as any other.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See `fastapi.routing.APIRoute.get_route_handler`."""
+        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handler
+
+
+router = APIRouter(route_class=DirectRoute)
 
 
 class PhotoProblem(BaseModel):
