@@ -88,7 +88,11 @@ _PHOTO_PROBLEMS: dict[type[errors.PhotoError], tuple[int, str, str]] = {
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem; exceptions map to responses here and nowhere else."""
+    """Make every error of `app` a problem; exceptions map to responses here and nowhere else.
+
+    The handlers are coroutines although they wait for nothing: a plain function would be called
+    in a thread of its own, which are forty more in a flood of refusals.
+    """
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(errors.PhotoError, _on_photo_error)
     app.add_exception_handler(Full, _on_full)
@@ -161,54 +165,58 @@ def defect() -> Problem:
     return Problem(500, "internal-error", "Internal error", detail)
 
 
-def _on_problem(request: Request, error: Exception) -> JSONResponse:
+async def _on_problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
     return response(request.url.path, error)
 
 
-def _on_photo_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_photo_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.PhotoError)
-    return _on_problem(request, of_photo(error))
+    return await _on_problem(request, of_photo(error))
 
 
-def _on_full(request: Request, error: Exception) -> JSONResponse:
+async def _on_full(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Full)
-    return _on_problem(request, of_full(error))
+    return await _on_problem(request, of_full(error))
 
 
-def _on_deadline(request: Request, error: Exception) -> JSONResponse:
+async def _on_deadline(request: Request, error: Exception) -> JSONResponse:
     detail = f"{error} Try again later, or with fewer photos at a time."
-    return _on_problem(request, Problem(504, "deadline-passed", "The deadline passed", detail))
+    return await _on_problem(
+        request, Problem(504, "deadline-passed", "The deadline passed", detail)
+    )
 
 
-def _on_gone(request: Request, _: Exception) -> JSONResponse:
+async def _on_gone(request: Request, _: Exception) -> JSONResponse:
     # nginx's number, for the log and the metrics: there is nobody to read the answer.
     detail = "The connection ended while the photo was waiting."
-    return _on_problem(request, Problem(499, "client-gone", "The client is gone", detail))
+    return await _on_problem(request, Problem(499, "client-gone", "The client is gone", detail))
 
 
-def _on_not_explainable(request: Request, error: Exception) -> JSONResponse:
+async def _on_not_explainable(request: Request, error: Exception) -> JSONResponse:
     # No 5xx: the service is well, and would be taken out of rotation for nothing.
     problem = Problem(404, "not-explainable", "This model cannot be explained", str(error))
-    return _on_problem(request, problem)
+    return await _on_problem(request, problem)
 
 
-def _on_model_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_model_error(request: Request, error: Exception) -> JSONResponse:
     logger.error("%s", error)  # it names paths, which a client has no use for
     detail = (
         "The model's files have changed since the service was started, so that this cannot be "
         "answered; /predict still can. Restart the service."
     )
-    return _on_problem(request, Problem(503, "model-changed", "The model has changed", detail))
+    return await _on_problem(
+        request, Problem(503, "model-changed", "The model has changed", detail)
+    )
 
 
-def _on_disconnect(request: Request, _: Exception) -> JSONResponse:
+async def _on_disconnect(request: Request, _: Exception) -> JSONResponse:
     detail = "The connection ended before the whole request had arrived."
     problem = Problem(400, "incomplete-request", "The request is incomplete", detail)
-    return _on_problem(request, problem)
+    return await _on_problem(request, problem)
 
 
-def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     detail = {
         404: f"There is nothing at {_short(request.url.path)}. The paths are listed at /docs.",
@@ -217,7 +225,7 @@ def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     headers = dict(error.headers or {})
     if "Allow" in headers:
         detail += f" Use {headers['Allow']}."
-    return _on_problem(request, of_status(error.status_code, detail, headers))
+    return await _on_problem(request, of_status(error.status_code, detail, headers))
 
 
 def _short(path: str) -> str:
