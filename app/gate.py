@@ -15,7 +15,8 @@ from app.problems import Problem
 PROBES = {"/livez", "/readyz"}
 PHOTOS = {"/predict", "/predict/batch", "/explain", "/layers"}
 # Files that are the same for everybody; what they show, they have to ask the API for.
-_PUBLIC = {"/", "/docs", "/docs/oauth2-redirect", "/openapi.json"} | PROBES
+_PUBLIC = {"/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"} | PROBES
+_PUBLIC_FILES = ("/page/", "/reference/")
 
 
 class Gate:
@@ -85,7 +86,7 @@ class Gate:
 
 def is_public(path: str) -> bool:
     """Whether no key is needed: the probes, the page and the API reference."""
-    return path in _PUBLIC or path.startswith("/page/")
+    return path in _PUBLIC or path.startswith(_PUBLIC_FILES)
 
 
 def _check_places(inference: Inference) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
 
@@ -106,10 +107,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield {"inference": inference, "rollout": rollout}
         inference.stop()
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Photo classifier",
         description="POST a photo to /predict for a probability, to /explain for its reasons.",
         lifespan=lifespan,
+        static_url=reference.FILES,
         # To the path without a slash it would be an absolute address, with the client's own Host.
         redirect_slashes=False,
     )

@@ -16,7 +16,6 @@ logger = logging.getLogger("app.access")
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _QUIET = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, and nothing new
-# The API reference is a page with scripts from elsewhere.
 _REFERENCE = ("/docs", "/redoc")
 
 _HEADERS = {
@@ -24,7 +23,13 @@ _HEADERS = {
     b"referrer-policy": b"no-referrer",
     b"x-frame-options": b"DENY",
 }
-_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_POLICY = b"content-security-policy"
+_NOTHING = b"default-src 'none'; frame-ancestors 'none'"
+# FastAPI's pages of the API reference have a script of their own inline, and draw with styles.
+_OWN = (
+    b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data: blob:; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 class Observer:
@@ -115,8 +120,8 @@ def _add_headers(path: str, message: Message) -> None:
     headers = message["headers"] = list(message.get("headers", []))
     present = {name.lower() for name, _ in headers}
     headers.extend(item for item in _HEADERS.items() if item[0] not in present)
-    if _POLICY[0] not in present and not path.startswith(_REFERENCE):
-        headers.append(_POLICY)
+    if _POLICY not in present:
+        headers.append((_POLICY, _OWN if path.startswith(_REFERENCE) else _NOTHING))
 
 
 def _route(scope: Scope) -> str:
