@@ -36,8 +36,11 @@ async def bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     """The body as it streams in, counted: a length header can be missing, or lie.
 
     Raises:
-        Problem: 413 more than `limit` bytes.
+        Problem: 413 more than `limit` bytes, 415 compressed.
     """
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.lower() != "identity":
+        raise _encoded(coding)
     stream = request.stream()
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
@@ -65,6 +68,13 @@ async def _let_finish(stream: AsyncIterator[bytes], limit: int) -> None:
             dropped += len(chunk)
             if dropped > 4 * limit:
                 break
+
+
+def _encoded(coding: str) -> Problem:
+    # A photo is compressed as it is, and what was compressed again can be a bomb.
+    detail = f"The body has the content coding {coding[:40]!r}; send it without one."
+    title = "The content coding is not accepted"
+    return Problem(415, "unsupported-coding", title, detail, {"Accept-Encoding": "identity"})
 
 
 def _too_large(limit: int, actual: int | None) -> Problem:

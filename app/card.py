@@ -137,7 +137,8 @@ def find_version(path: Path, version: int | None = None) -> Path:
         wanted = "version" if version is None else f"version {version}"
         raise ModelError(
             f"{path}: no {wanted} of a model there (expected {path}/<number>/{CARD}). "
-            "Set APP_MODEL to a folder that training.fit published, e.g. models/cats-vs-dogs."
+            "Name a folder that training.fit published, e.g. models/cats-vs-dogs; the service "
+            "takes it from APP_MODEL."
         )
     return path / str(max(found))
 

@@ -50,6 +50,12 @@ def _host(text: str) -> str:
     return text
 
 
+def _key(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value()) < SHORTEST:
+        raise ValueError(f"a key has fewer than {SHORTEST} characters")
+    return key
+
+
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_words)
 ]
@@ -60,7 +66,7 @@ Formats = Annotated[
     tuple[Annotated[str, AfterValidator(_format)], ...], NoDecode, BeforeValidator(_words)
 ]
 Secrets = Annotated[
-    tuple[Annotated[SecretStr, Field(min_length=SHORTEST)], ...],
+    tuple[Annotated[SecretStr, AfterValidator(_key)], ...],
     NoDecode,
     BeforeValidator(_words),
 ]

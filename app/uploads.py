@@ -11,8 +11,14 @@ from app.forms import Form, FormError, TooManyFiles, read_form
 from app.problems import Problem
 
 FIELD, FIELDS = "file", "files"
-_ONE = f"multipart/form-data with a field '{FIELD}', the photo itself as image/*, or JSON"
-_MANY = f"multipart/form-data with fields '{FIELDS}', or JSON"
+_ONE = (
+    f"multipart/form-data with a field '{FIELD}', the photo itself as image/*, or JSON. "
+    f"With curl: -F {FIELD}=@photo.jpg"
+)
+_MANY = (
+    f"multipart/form-data with fields '{FIELDS}', or JSON. "
+    f"With curl: -F {FIELDS}=@one.jpg -F {FIELDS}=@two.jpg"
+)
 _FEW = 10  # parts of a form that has one photo
 
 # The request bodies of the routes that read photos, for the API reference.
@@ -157,6 +163,7 @@ def _too_many(limit: int, actual: int | None) -> Problem:
 
 
 def _unsupported(kind: str, expected: str, accept: str) -> Problem:
-    detail = f"The content type is {kind or 'missing'!r}; expected {expected}."
+    found = f"is {kind[:100]!r}" if kind else "is missing"
+    detail = f"The content type {found}; expected {expected}"
     title = "The content type is not accepted"
     return Problem(415, "unsupported-media-type", title, detail, {"Accept": accept})

@@ -34,7 +34,11 @@ BAD_STARTS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "model is a file": ([], {"APP_MODEL": "README.md"}, "expected a model folder"),
     "unknown format": ([], {"APP_FORMATS": "JPEG,XCF"}, "'XCF' is none of JPEG, PNG"),
     "no format": ([], {"APP_FORMATS": ","}, "APP_FORMATS"),
-    "short key": ([], {"APP_API_KEYS": "short"}, "APP_API_KEYS: Value should have at least 16"),
+    "short key": (
+        [],
+        {"APP_API_KEYS": "short"},
+        "APP_API_KEYS: a key has fewer than 16 characters",
+    ),
     "no such file of keys": ([], {"APP_API_KEYS_FILE": "keys.txt"}, "keys.txt: cannot be read"),
     "batch larger than the queue": (
         [],

@@ -1,5 +1,6 @@
 """Every kind of bad request to /predict that we could think of, and the answer it must get."""
 
+import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,6 +120,13 @@ BAD_UPLOADS = [
     *(
         _raw(f"JSON {name}", status, kind, body, "application/json; charset=utf-8")
         for name, status, kind, body in BAD_JSON
+    ),
+    BadUpload(
+        "gzipped",
+        415,
+        "unsupported-coding",
+        gzip.compress(_PHOTO),
+        {"Content-Type": "image/jpeg", "Content-Encoding": "gzip"},
     ),
     _raw("octet-stream", 415, "unsupported-media-type", _PHOTO, "application/octet-stream"),
     _raw("video", 415, "unsupported-media-type", _PHOTO, "video/mp4"),
