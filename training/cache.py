@@ -3,7 +3,7 @@
     data/.cache/<subset>-<fingerprint>-<height>x<width>x<channels>/
         pixels.npy       uint8 (photos, height, width, channels)
         labels.npy       int64 (photos,)
-        unreadable.json  what was left out, name -> reason
+        unreadable.json  what was left out, class/name -> reason
 
 A subset's fingerprint is over the files' checksums and labels, so a changed photo makes a
 new entry, and the same photos serve every training. Entries are never changed, and may be
@@ -33,8 +33,8 @@ class Decoded:
     """The photos of a subset.
 
     `pixels`: uint8 (photos, height, width, channels), memory-mapped, read-only. `labels`:
-    int64 (photos,). `unreadable`: what could not be decoded and was
-    left out, name -> reason.
+    int64 (photos,). `unreadable`: what could not be decoded and was left out,
+    class/name -> reason.
     """
 
     pixels: np.ndarray
@@ -74,7 +74,7 @@ def _fill(folder: Path, samples: Sequence[Sample], shape: Input, description: st
             data = samples[index].read()
             kept[index] = images.decode(data, shape.height, shape.width, shape.channels)
         except photo_errors.PhotoError as error:
-            unreadable[samples[index].name] = str(error)
+            unreadable[samples[index].place] = str(error)
             return False
         return True
 

@@ -102,7 +102,11 @@ def _samples(folder: Path, labels: tuple[str, ...]) -> list[Sample]:
         digests = pool.map(lambda item: sha256(item[0]), paths)
         return [
             Sample(
-                path.relative_to(folder / labels[label]).as_posix(), label, digest, path.read_bytes
+                path.relative_to(folder / labels[label]).as_posix(),
+                label,
+                digest,
+                path.read_bytes,
+                labels[label],
             )
             for (path, label), digest in zip(paths, digests, strict=True)
         ]

@@ -50,7 +50,9 @@ def evaluate(
         names=tuple(sample.name for sample, _ in answered),
         truths=np.array([sample.label for sample, _ in answered]),
         probabilities=np.array([values for _, values in answered]),
-        unreadable={s.name: r for s, r in zip(samples, results, strict=True) if isinstance(r, str)},
+        unreadable={
+            s.place: r for s, r in zip(samples, results, strict=True) if isinstance(r, str)
+        },
     )
 
 

@@ -80,7 +80,7 @@ def _fit(plan: Plan, arguments: Namespace) -> None:
     from training.cache import decode_samples
     from training.checkpoint import RunFolder
     from training.publish import publish
-    from training.selection import select
+    from training.selection import contradictions, select
     from training.trainer import train
 
     recipe, classes = plan.recipe, len(plan.dataset.labels)
@@ -95,6 +95,8 @@ def _fit(plan: Plan, arguments: Namespace) -> None:
     left_out = dropped | training.unreadable | validation.unreadable
     for name, why in left_out.items():
         print(f"left out {name}: {why}")
+    for line in contradictions(dataset):
+        print(f"warning: {line}")
     network, state = train(recipe, classes, training, validation, run_folder, state, plan.precision)
     trained = _finished(plan, network, state, training, validation)
     folder, evaluation = publish(trained, arguments.models, dataset)

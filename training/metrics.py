@@ -47,7 +47,7 @@ class Evaluation:
     """A model's answers to labelled photos that it had not seen.
 
     `names`: of the photos. `truths`: int64 (photos,). `probabilities`: float64 (photos,
-    labels). `unreadable` are in none of these, name -> reason.
+    labels). `unreadable` are in none of these, class/name -> reason.
     """
 
     labels: tuple[str, ...]

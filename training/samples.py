@@ -17,12 +17,21 @@ SUBSETS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Sample:
-    """One photo: `read()` gives the bytes of its file; `label` indexes `Dataset.labels`."""
+    """One photo: `read()` gives the bytes of its file; `label` indexes `Dataset.labels`.
+
+    `name` is that in its class's folder; several classes may have a photo of that name.
+    """
 
     name: str
     label: int
     sha256: str
     read: Callable[[], bytes]
+    folder: str = ""
+
+    @property
+    def place(self) -> str:
+        """The name with the class's folder, where there is one: what to call it in a message."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,23 @@ def select(dataset: Dataset, recipe: Recipe, cache: Path) -> tuple[Dataset, dict
     return replace(dataset, train=kept), reasons
 
 
+def contradictions(dataset: Dataset) -> list[str]:
+    """The photos of validation and test that are there in several classes too, a line each.
+
+    They stay: what a network is held to is not to be changed behind its user's back.
+    """
+    held_out = [*dataset.validation, *dataset.test]
+    copies: dict[str, dict[int, Sample]] = {}
+    for sample in held_out:
+        copies.setdefault(sample.sha256, {}).setdefault(sample.label, sample)
+    return [
+        f"{' and '.join(dataset.labels[s.label] + '/' + s.name for s in found.values())} of "
+        "validation or test are the same file: at most one of them can be answered right"
+        for found in copies.values()
+        if len(found) > 1
+    ]
+
+
 def _contradictory(dataset: Dataset) -> dict[int, str]:
     """Training photos that are in several classes, all copies: id of the sample -> reason."""
     classes: dict[str, set[int]] = {}

@@ -32,7 +32,7 @@ def test_unreadable_photos_are_left_out_and_named(tmp_path: Path) -> None:
     samples = open_subset(folder, ("x", "y"))
     decoded = decode_samples(samples, GREY, "train", tmp_path / "cache")
     assert len(decoded.pixels) == len(decoded.labels) == 20
-    assert set(decoded.unreadable) == {"broken.png", "notes.txt"}
+    assert set(decoded.unreadable) == {"x/broken.png", "y/notes.txt"}
 
 
 def test_a_subset_without_a_readable_photo_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from training.dataset import open_dataset
 from training.duplicates import find_duplicates
 from training.recipes import LECTURE, RESIDUAL
 from training.samples import Dataset
-from training.selection import select
+from training.selection import contradictions, select
 
 
 def scene(seed: int, side: int = 120) -> Image.Image:
@@ -100,6 +100,22 @@ def test_a_photo_of_two_classes_is_trained_on_as_neither(tmp_path: Path) -> None
     why = "the same file is in cat and dog"
     assert dropped == {"cat/both.png": why, "dog/both.png": why}
     assert len(kept.train) == 21
+
+
+@pytest.mark.usefixtures("dataset")
+def test_a_held_out_photo_of_two_classes_is_told_and_stays(tmp_path: Path) -> None:
+    assert contradictions(again(tmp_path)) == []
+    data = tmp_path / "data"
+    (data / "test" / "cat" / "both.png").write_bytes(pictures.encode(scene(7_000)))
+    (data / "validation" / "dog" / "also.png").write_bytes(pictures.encode(scene(7_000)))
+    (data / "test" / "cat" / "again.png").write_bytes(pictures.encode(scene(7_000)))
+    found = again(tmp_path)
+    assert contradictions(found) == [
+        "dog/also.png and cat/again.png of validation or test are the same file: at most one of "
+        "them can be answered right"
+    ]
+    kept, _ = select(found, RESIDUAL, tmp_path / "cache")
+    assert (kept.validation, kept.test) == (found.validation, found.test)
 
 
 def test_a_class_of_copies_is_refused(tmp_path: Path, command: Command) -> None:
