@@ -48,9 +48,10 @@ def download(address: str, path: Path, size: int, sha256: str, pause: float = 2.
             break
         except (httpx.TransportError, OSError) as error:
             if isinstance(error, OSError) or attempt == _ATTEMPTS:
+                kept = f"What arrived is kept in {part}" if part.exists() else "Nothing arrived"
                 raise CommandError(
-                    f"{address}: {error or type(error).__name__}. What arrived is kept in {part}; "
-                    "run the command again to go on, or fetch the file yourself and give its path."
+                    f"{address}: {error or type(error).__name__}. {kept}; run the command again "
+                    "to go on, or fetch the file yourself and give its path."
                 ) from error
             time.sleep(pause)
     try:
