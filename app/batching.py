@@ -89,18 +89,21 @@ class Workers(Generic[T, R]):
     """Threads over one line of waiting items.
 
     Args:
-        work: called with 1 to `largest` items in order of arrival, returns as many results.
-            What it raises is the result of all of them.
+        work: called with a batch in order of arrival, returns as many results. A result that is
+            an exception is raised by its future; what `work` raises, by those of all of them.
         threads: how many batches are worked on at a time.
-        largest: the most items of a batch. A batch is whatever waits when a thread comes
-            free: one item on an idle service.
+        joins: called with a batch and the item that waits next; whether that goes with it. A
+            batch is whatever waits when a thread comes free: one item on an idle service.
     """
 
     def __init__(
-        self, work: Callable[[list[T]], Sequence[R]], threads: int, largest: int = 1
+        self,
+        work: Callable[[list[T]], Sequence[R | Exception]],
+        threads: int,
+        joins: Callable[[list[T], T], bool] = lambda _batch, _item: False,
     ) -> None:
         self._work = work
-        self._largest = largest
+        self._joins = joins
         self._waiting: OrderedDict[Future[R], T] = OrderedDict()
         self._changed = threading.Condition()
         self._stopped = False
@@ -148,38 +151,54 @@ class Workers(Generic[T, R]):
     def _run(self) -> None:
         interpreter.step_back()
         while (batch := self._take()) is not None:
-            _settle(self._work, batch)
+            _settle(self._work, *batch)
             del batch  # an idle thread keeps no photo
             with self._changed:
                 self.busy -= 1
 
-    def _take(self) -> "list[tuple[Future[R], T]] | None":
+    def _take(self) -> "tuple[list[Future[R]], list[T]] | None":
         """The next batch, or None after `stop`; counts the thread as busy."""
         with self._changed:
             while not self._stopped:
-                batch: list[tuple[Future[R], T]] = []
-                while self._waiting and len(batch) < self._largest:
-                    future, item = self._waiting.popitem(last=False)
-                    if future.set_running_or_notify_cancel():
-                        batch.append((future, item))
-                if batch:
+                futures, items = self._next()
+                if items:
                     self.busy += 1
-                    return batch
+                    return futures, items
                 self._changed.wait()
             return None
 
+    def _next(self) -> "tuple[list[Future[R]], list[T]]":
+        futures: list[Future[R]] = []
+        items: list[T] = []
+        while self._waiting:
+            future, item = next(iter(self._waiting.items()))
+            # Those who have nothing to do get a photo each before anybody gets another one.
+            idle = len(self._threads) - self.busy - 1
+            if items and (len(self._waiting) <= idle or not self._joins(items, item)):
+                break
+            del self._waiting[future]
+            if future.set_running_or_notify_cancel():
+                futures.append(future)
+                items.append(item)
+        return futures, items
 
-def _settle(work: Callable[[list[T]], Sequence[R]], batch: list[tuple["Future[R]", T]]) -> None:
+
+def _settle(
+    work: Callable[[list[T]], Sequence[R | Exception]], futures: "list[Future[R]]", items: list[T]
+) -> None:
     """Do the work and give every item of the batch its result, or all of them the error."""
     try:
-        results = work([item for _, item in batch])
-        if len(results) != len(batch):
-            raise RuntimeError(f"{len(results)} results for {len(batch)} items")
+        results = work(items)
+        if len(results) != len(items):
+            raise RuntimeError(f"{len(results)} results for {len(items)} items")
     except BaseException as error:
-        for future, _ in batch:
+        for future in futures:
             future.set_exception(error)
         # The error knows this frame, and would keep itself and the photos through it.
-        del future, batch
+        del future, futures, items
     else:
-        for (future, _), result in zip(batch, results, strict=True):
-            future.set_result(result)
+        for future, result in zip(futures, results, strict=True):
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)

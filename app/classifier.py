@@ -60,7 +60,7 @@ class Classifier:
             path: a version folder, or a folder of versions (the highest is taken).
             version: that version instead.
             engine: see `app.engine.load_engine`.
-            threads: cores to use, see `app.engine.at_a_time`.
+            threads: cores to use, see `app.litert.at_a_time`.
             max_pixels, formats: see `app.images.decode`.
 
         Raises:

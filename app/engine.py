@@ -7,13 +7,13 @@ Both take the pixels that `app.images.decode` returns and give the network's out
 import importlib.util
 import logging
 import os
-import queue
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from app.card import KERAS, LITERT, Card, ModelError
+from app.litert import LiteRTEngine, one_line
 
 Choice = Literal["auto", "litert", "tensorflow"]
 
@@ -23,23 +23,14 @@ logger = logging.getLogger(__name__)
 _GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
 
-def at_a_time(threads: int) -> int:
-    """How many photos to work on so that `threads` cores are busy: one more than there are.
-
-    Whoever has just been through the network waits for Python's lock, which the event loop holds
-    for most of a millisecond a request; the one more uses that core meanwhile. On two cores, 8
-    clients, that was 1.15 times the photos a second with cats-vs-dogs 2 and 1.07 with 1; a second
-    more adds nothing.
-    """
-    return threads + 1 if threads > 1 else 1
-
-
 class Engine(Protocol):
     """Runs a network. Safe to call from several threads at once."""
 
     name: str
     largest: int
     """Photos that go through it together with profit: 1 where a batch is no faster."""
+    one_at_a_time: bool
+    """Whether one batch at a time is best, so that decoded photos wait until it comes free."""
 
     def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
         """uint8 (photos, height, width, channels) -> float32 (photos, outputs).
@@ -58,7 +49,7 @@ def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int 
         folder: the version folder whose card `app.card.load_card` has checked.
         card: that card.
         choice: "auto" takes TensorFlow where it is installed and sees a GPU, else LiteRT.
-        threads: cores for LiteRT; it works on `at_a_time` of them photos.
+        threads: cores for LiteRT, see `app.litert.at_a_time`.
 
     Raises:
         ModelError: the engine is not installed, or cannot load the file.
@@ -66,60 +57,6 @@ def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int 
     if choice == "tensorflow" or (choice == "auto" and _tensorflow_has_gpu()):
         return TensorFlowEngine(folder / KERAS, card)
     return LiteRTEngine(folder / LITERT, card, threads)
-
-
-class LiteRTEngine:
-    """A pool of single-threaded LiteRT interpreters over one model file, for CPUs.
-
-    One photo a core scales better than all cores on one photo; an interpreter may be used
-    by one thread at a time, so each is lent out through a queue (`at_a_time` says how many).
-    One more interpreter has a thread a core, for a photo that is alone: it answers in little
-    more than half the time.
-    """
-
-    name = "litert"
-    largest = 1
-
-    def __init__(self, path: Path, card: Card, threads: int) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._shape = (1, card.input.height, card.input.width, card.input.channels)
-        self._outputs = card.outputs
-        self._pool: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._wide: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        pools = [self._pool] * at_a_time(threads) + [self._wide] * (threads > 1)
-        try:
-            content = path.read_bytes()
-            for pool in pools:
-                cores = threads if pool is self._wide else 1
-                interpreter = Interpreter(model_content=content, num_threads=cores)
-                interpreter.allocate_tensors()
-                pool.put(interpreter)
-        except (ValueError, RuntimeError, OSError) as error:
-            raise ModelError(f"{path}: LiteRT cannot load it ({_line(error)}).") from error
-        self._input = interpreter.get_input_details()[0]["index"]
-        self._output = interpreter.get_output_details()[0]["index"]
-
-    def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
-        """See `Engine.run`. Waits while every interpreter is busy."""
-        outputs = np.empty((len(batch), self._outputs), np.float32)
-        pool = self._wide if alone and not self._wide.empty() else self._pool
-        interpreter = pool.get()
-        try:
-            for row, pixels in zip(outputs, batch, strict=True):
-                interpreter.set_tensor(self._input, pixels[np.newaxis].astype(np.float32))
-                interpreter.invoke()
-                row[:] = interpreter.get_tensor(self._output)[0]
-        finally:
-            pool.put(interpreter)
-        return outputs
-
-    def warm(self) -> None:
-        """See `Engine.warm`. A pool lends the one that was used longest ago."""
-        pixels = np.zeros(self._shape, np.uint8)
-        for _ in range(self._pool.qsize()):
-            self.run(pixels)
-        self.run(pixels, alone=True)
 
 
 class TensorFlowEngine:
@@ -130,6 +67,7 @@ class TensorFlowEngine:
     """
 
     name = "tensorflow"
+    one_at_a_time = True
     SIZES = (1, 4, 16, 32)
     largest = SIZES[-1]
 
@@ -148,7 +86,7 @@ class TensorFlowEngine:
         try:
             network = keras.saving.load_model(path, compile=False, safe_mode=True)
         except (ValueError, TypeError, OSError) as error:
-            raise ModelError(f"{path}: Keras cannot load it ({_line(error)}).") from error
+            raise ModelError(f"{path}: Keras cannot load it ({one_line(error)}).") from error
         self._shape = (card.input.height, card.input.width, card.input.channels)
         # A traced graph: `predict` builds a data pipeline a call, about ten times slower.
         self._forward = tf.function(
@@ -190,7 +128,3 @@ def _tensorflow_has_gpu() -> bool:
         return True
     logger.warning("TensorFlow sees no GPU, though a driver is here: serving on the CPU")
     return False
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -1,8 +1,8 @@
 """Photos of many requests through the workers and the engine, within places and a deadline.
 
-On a CPU one worker decodes a photo and runs the network on it: a photo is handed to a
-thread once and its answer handed back once. An engine that is faster in batches gets a line
-of its own, in which decoded photos wait until it comes free.
+On a CPU one worker decodes a photo, or two that wait, and runs the network on them: a photo is
+handed to a thread once and its answer handed back once. An engine that takes one batch at a time
+gets a line of its own, in which decoded photos wait until it comes free.
 """
 
 import asyncio
@@ -10,12 +10,13 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from app.batching import Places, Workers
 from app.classifier import Classifier, Prediction
+from app.jobs import Decoded, Job, Photo, decode, fits, goes_with, try_to_decode
 from app.photo_errors import PhotoError
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ class Inference:
         self.places = Places(threads + max_queue)
         self._deadline = deadline
         self._on_batch = on_batch
-        self._workers: Workers[Callable[[], Any], Any] = Workers(_call, threads)
+        self._workers: Workers[Job, Any] = Workers(self._work, threads, goes_with)
         self._batches: Workers[tuple[Classifier, np.ndarray], Any] | None = None
 
     @property
@@ -134,53 +135,47 @@ class Inference:
 
     def _predict(self, classifier: Classifier, data: bytes) -> Awaitable[Answer]:
         arrived = time.perf_counter()
-        if classifier.engine.largest > 1:
-            return self._predict_in_batch(classifier, data, arrived)
-        job = partial(self._decode_and_infer, classifier, data, arrived)
-        return asyncio.wrap_future(self._workers.submit(job))
+        if classifier.engine.one_at_a_time:
+            return self._predict_in_line(classifier, data, arrived)
+        return asyncio.wrap_future(self._workers.submit(Photo(classifier, data, arrived)))
 
-    async def _predict_in_batch(
-        self, classifier: Classifier, data: bytes, arrived: float
-    ) -> Answer:
+    async def _predict_in_line(self, classifier: Classifier, data: bytes, arrived: float) -> Answer:
         if self._batches is None:
-            self._batches = Workers(self._infer, 1, classifier.engine.largest)
-        decoding = self._workers.submit(partial(_decode, classifier, data))
-        pixels, started, decoded = await asyncio.wrap_future(decoding)
-        waiting = self._batches.submit((classifier, pixels))
+            self._batches = Workers(self._infer, 1, fits)
+        decoding = self._workers.submit(partial(decode, classifier, data))
+        photo: Decoded = await asyncio.wrap_future(decoding)
+        waiting = self._batches.submit((classifier, photo.pixels))
         outputs, taken, done = await asyncio.wrap_future(waiting)
-        queued = started - arrived + taken - decoded
-        return Answer(classifier.label(outputs), queued, decoded - started, done - taken)
+        prediction = classifier.label(outputs)
+        return Answer(prediction, photo.queued(arrived, taken), photo.seconds, done - taken)
 
-    def _decode_and_infer(self, classifier: Classifier, data: bytes, arrived: float) -> Answer:
-        pixels, started, decoded = _decode(classifier, data)
-        alone = self._workers.busy == 1 and not len(self._workers)
-        prediction = classifier.predict_pixels(pixels[np.newaxis], alone)[0]
-        self._on_batch(1)
-        done = time.perf_counter()
-        return Answer(prediction, started - arrived, decoded - started, done - decoded)
+    def _work(self, jobs: list[Job]) -> list[Any]:
+        if isinstance(jobs[0], Photo):
+            return self._classify(cast(list[Photo], jobs))
+        return [cast(Callable[[], Any], job)() for job in jobs]
+
+    def _classify(self, photos: list[Photo]) -> list[Answer | PhotoError]:
+        """Photos for one classifier, together; one that is broken harms no other."""
+        decoded = [try_to_decode(photo) for photo in photos]
+        pixels = [each.pixels for each in decoded if isinstance(each, Decoded)]
+        taken = time.perf_counter()
+        if pixels:
+            alone = len(photos) == self._workers.busy == 1 and not len(self._workers)
+            predictions = iter(photos[0].classifier.predict_pixels(np.stack(pixels), alone))
+            self._on_batch(len(pixels))
+        seconds = time.perf_counter() - taken
+        return [
+            Answer(next(predictions), each.queued(photo.arrived, taken), each.seconds, seconds)
+            if isinstance(each, Decoded)
+            else each
+            for photo, each in zip(photos, decoded, strict=True)
+        ]
 
     def _infer(
         self, batch: list[tuple[Classifier, np.ndarray]]
     ) -> list[tuple[np.ndarray, float, float]]:
-        """A batch through the engine; through two while a new model takes over."""
         taken = time.perf_counter()
-        outputs: list[Any] = [None] * len(batch)
-        for classifier in dict.fromkeys(classifier for classifier, _ in batch):
-            places = [place for place, (owner, _) in enumerate(batch) if owner is classifier]
-            pixels = np.stack([batch[place][1] for place in places])
-            for place, output in zip(places, classifier.engine.run(pixels), strict=True):
-                outputs[place] = output
-            self._on_batch(len(places))
+        outputs = batch[0][0].engine.run(np.stack([pixels for _, pixels in batch]))
+        self._on_batch(len(batch))
         done = time.perf_counter()
         return [(output, taken, done) for output in outputs]
-
-
-def _call(jobs: list[Callable[[], Any]]) -> list[Any]:
-    return [job() for job in jobs]
-
-
-def _decode(classifier: Classifier, data: bytes) -> tuple[np.ndarray, float, float]:
-    """The pixels, and the times at which decoding began and ended."""
-    started = time.perf_counter()
-    pixels = classifier.pixels(data)
-    return pixels, started, time.perf_counter()

@@ -20,10 +20,10 @@ from starlette.middleware.cors import CORSMiddleware
 from app import insight, predict, probes, problems, reference, web
 from app.card import Card, find_version
 from app.classifier import Classifier
-from app.engine import at_a_time
 from app.gate import Gate
 from app.inference import Inference
 from app.keys import Keys, read_keys
+from app.litert import at_a_time
 from app.metrics import Metrics
 from app.observer import Observer
 from app.rollout import Rollout

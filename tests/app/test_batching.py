@@ -40,7 +40,7 @@ class Held:
 def working(
     work: Callable[[list[int]], list[int]], threads: int = 1, largest: int = 1
 ) -> Iterator[Workers[int, int]]:
-    workers = Workers(work, threads, largest)
+    workers = Workers(work, threads, lambda batch, _: len(batch) < largest)
     yield workers
     workers.stop()
 
@@ -61,6 +61,30 @@ def test_whoever_waits_goes_in_the_next_batch_in_order() -> None:
         held.go.release(3)
         assert [future.result(10) for future in futures] == [0, 10, 20, 30, 40, 50, 60]
     assert held.batches == [[0], [1, 2, 3, 4], [5, 6]]
+
+
+def test_nobody_takes_two_while_another_has_nothing_to_do() -> None:
+    held = Held()
+    with working(held, threads=3, largest=2) as workers:
+        with workers._changed:  # so that all of them wait before anybody wakes up
+            futures = [workers.submit(number) for number in range(4)]
+        for _ in range(3):
+            assert held.started.acquire(timeout=10)
+        held.go.release(4)
+        assert [future.result(10) for future in futures] == [0, 10, 20, 30]
+    assert sorted(map(len, held.batches[:3])) == [1, 1, 2]
+
+
+def test_what_goes_together_is_for_the_first_to_say() -> None:
+    held = Held()
+    workers = Workers(held, 1, lambda batch, item: item % 2 == batch[0] % 2)
+    futures = [workers.submit(8)]
+    assert held.started.acquire(timeout=10)
+    futures += [workers.submit(number) for number in (1, 3, 5, 2, 4, 7)]
+    held.go.release(4)
+    assert [future.result(10) for future in futures] == [80, 10, 30, 50, 20, 40, 70]
+    workers.stop()
+    assert held.batches == [[8], [1, 3, 5], [2, 4], [7]]
 
 
 def test_no_more_batches_at_a_time_than_threads() -> None:
@@ -99,6 +123,24 @@ def test_an_error_is_the_result_of_its_batch_alone() -> None:
         futures = [workers.submit(number) for number in range(4)]
         assert isinstance(futures[2].exception(10), ValueError)
         assert [futures[n].result(10) for n in (0, 1, 3)] == [0, 1, 3]
+
+
+def test_a_result_that_is_an_error_is_one_of_its_item_alone() -> None:
+    held = Held()
+
+    def fail_at_two(items: list[int]) -> list[int | Exception]:
+        held(items)
+        return [ValueError("two") if item == 2 else item for item in items]
+
+    workers = Workers(fail_at_two, 1, lambda _batch, _item: True)
+    futures = [workers.submit(0)]
+    assert held.started.acquire(timeout=10)
+    futures += [workers.submit(number) for number in (1, 2, 3)]
+    held.go.release(2)
+    assert isinstance(futures[2].exception(10), ValueError)
+    assert [futures[n].result(10) for n in (0, 1, 3)] == [0, 1, 3]
+    workers.stop()
+    assert held.batches == [[0], [1, 2, 3]]
 
 
 def test_too_few_results_are_an_error_not_a_hang() -> None:

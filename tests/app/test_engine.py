@@ -11,7 +11,8 @@ import pytest
 
 from app import engine
 from app.card import KERAS, LITERT, ModelError, golden_pixels, load_card
-from app.engine import LiteRTEngine, TensorFlowEngine, at_a_time, load_engine
+from app.engine import TensorFlowEngine, load_engine
+from app.litert import LiteRTEngine, at_a_time
 from tests.conftest import ROOT
 
 
@@ -50,6 +51,14 @@ def test_all_cores_on_one_photo_give_the_same_answer(stripes_model: Path) -> Non
     runner.warm()
     pixels = batch(5, (28, 28, 1))
     assert np.abs(runner.run(pixels) - runner.run(pixels, alone=True)).max() < 1e-6
+
+
+def test_two_photos_together_get_the_answers_that_they_get_alone(stripes_model: Path) -> None:
+    runner = LiteRTEngine(stripes_model / LITERT, load_card(stripes_model), threads=1)
+    pixels = batch(5, (28, 28, 1))
+    alone = np.concatenate([runner.run(one[np.newaxis]) for one in pixels])
+    for together in (pixels, pixels[:1], pixels[:2], pixels):
+        assert np.abs(runner.run(together) - alone[: len(together)]).max() < 1e-6
 
 
 def test_one_photo_more_than_cores_is_worked_on_where_there_are_several() -> None:

@@ -23,6 +23,7 @@ class Batching:
 
     name = "batching"
     largest = 8
+    one_at_a_time = True
 
     def __init__(self, classifier: Classifier) -> None:
         self._inner = classifier.engine
@@ -126,6 +127,42 @@ def test_a_broken_photo_harms_no_other(classifier: Classifier, inference: Infere
     answers = run(ask)
     assert isinstance(answers, list)
     assert [type(answer) for answer in answers] == [Answer, BrokenPhoto, Answer]
+
+
+def test_on_a_cpu_those_that_wait_go_in_twos_and_other_work_alone(
+    classifier: Classifier,
+) -> None:
+    sizes: list[int] = []
+    inference = Inference(threads=1, max_queue=20, deadline=10, on_batch=sizes.append)
+    entered, go = threading.Event(), threading.Event()
+
+    def block() -> str:
+        entered.set()
+        assert go.wait(10)
+        return "done"
+
+    async def ask() -> list[object]:
+        blocked = asyncio.create_task(inference.run(block, stays))
+        await until(entered.is_set)
+        photos = [PHOTOS[0], PHOTOS[1], PHOTOS[2][:60], PHOTOS[3]]
+        waiting = [
+            asyncio.create_task(inference.predict_all(classifier, photos, stays)),
+            asyncio.create_task(inference.run(lambda: "other", stays)),
+            asyncio.create_task(inference.predict(classifier, PHOTOS[4], stays)),
+        ]
+        await until(lambda: inference.waiting == 6)
+        go.set()
+        return [await blocked, *[await task for task in waiting]]
+
+    answers = run(ask)
+    inference.stop()
+    assert isinstance(answers, list)
+    blocked, several, other, one = answers
+    assert (blocked, other) == ("done", "other")
+    assert [type(answer) for answer in several] == [Answer, Answer, BrokenPhoto, Answer]
+    expected = [classifier.predict(PHOTOS[number]) for number in (0, 1, 3, 4)]
+    assert [answer.prediction for answer in (*several[:2], several[3], one)] == expected
+    assert sizes == [2, 1, 1]
 
 
 @pytest.mark.parametrize("kind", ["litert", "batching"])

@@ -52,7 +52,9 @@ def test_a_server_without_ranges_sends_all_again(site: Site, tmp_path: Path) -> 
 
 def test_it_gives_up_and_keeps_what_arrived(site: Site, tmp_path: Path) -> None:
     site.break_after = [10_000] * 5
-    with pytest.raises(CommandError, match=r"kept in .*pets.zip.part; run the command again to go on"):
+    with pytest.raises(
+        CommandError, match=r"kept in .*pets.zip.part; run the command again to go on"
+    ):
         fetch(site, tmp_path / "pets.zip")
     assert len(site.asked) == 5
     assert (tmp_path / "pets.zip.part").read_bytes() == CONTENT[:50_000]
