@@ -32,7 +32,7 @@ Readings = list[tuple[int, int]]  # answers so far, resident bytes
 def main() -> None:
     """The command."""
     parser = Parser(PROG, description="Watch the service's memory over many requests.")
-    parser.add_argument("--model", type=Path, default=Path("models/cats-vs-dogs/1"))
+    parser.add_argument("--model", type=Path, default=Path("models/cats-vs-dogs"))
     parser.add_argument("--requests", type=positive, default=20_000)
     parser.add_argument("--settle", type=positive, default=5_000, help="growth counts from here")
     parser.add_argument("--clients", type=positive, default=8)
