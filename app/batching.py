@@ -92,8 +92,8 @@ class Workers(Generic[T, R]):
         work: called with a batch in order of arrival, returns as many results. A result that is
             an exception is raised by its future; what `work` raises, by those of all of them.
         threads: how many batches are worked on at a time.
-        joins: called with a batch and the item that waits next; whether that goes with it. A
-            batch is whatever waits when a thread comes free: one item on an idle service.
+        joins: called with a batch and the item that waits next; whether that goes with it. It
+            is asked when a thread comes free, while more wait than threads have nothing to do.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ async def bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
         Problem: 413 more than `limit` bytes, 415 compressed.
     """
     coding = request.headers.get("content-encoding", "identity")
-    if coding.lower() != "identity":
+    if coding.lower() not in ("", "identity"):
         raise _encoded(coding)
     stream = request.stream()
     declared = request.headers.get("content-length", "")

@@ -49,7 +49,7 @@ class Inference:
     """The line, the workers and the deadline.
 
     Args:
-        threads: photos worked on at a time.
+        threads: workers; each takes a photo, or two that wait.
         max_queue: photos that may wait beside those.
         deadline: seconds for waiting and work together.
         on_batch: called with the size of every batch that goes through the engine.
@@ -115,7 +115,11 @@ class Inference:
 
     async def _bounded(self, work: Callable[[], Awaitable[T]], gone: Gone, photos: int = 1) -> T:
         self.places.take(photos)
-        task = asyncio.ensure_future(work())
+        try:
+            task = asyncio.ensure_future(work())
+        except BaseException:
+            self.places.give_back(photos)
+            raise
         leaving = asyncio.create_task(gone())
         done: set[asyncio.Future[Any]] = set()
         try:

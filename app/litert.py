@@ -37,6 +37,7 @@ class LiteRTEngine:
     one_at_a_time = False
 
     def __init__(self, path: Path, card: Card, threads: int) -> None:
+        self._path = path
         self._shape = (card.input.height, card.input.width, card.input.channels)
         self._returned = threading.Condition()
         self._wide: queue.SimpleQueue[_Interpreter] = queue.SimpleQueue()
@@ -56,9 +57,12 @@ class LiteRTEngine:
 
     def warm(self) -> None:
         """See `app.engine.Engine.warm`: every interpreter, with every number of photos."""
-        for interpreter in self._pool:
-            for photos in range(self.largest, 0, -1):
-                interpreter.run(np.zeros((photos, *self._shape), np.uint8))
+        try:
+            for interpreter in self._pool:
+                for photos in range(self.largest, 0, -1):
+                    interpreter.run(np.zeros((photos, *self._shape), np.uint8))
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{self._path}: LiteRT cannot run it ({one_line(error)}).") from error
         self.run(np.zeros((1, *self._shape), np.uint8), alone=True)
 
     def _run(self, batch: np.ndarray, alone: bool) -> np.ndarray:
@@ -104,6 +108,7 @@ class _Interpreter:
     def run(self, batch: np.ndarray) -> np.ndarray:
         """uint8 (photos, height, width, channels) -> float32 (photos, outputs)."""
         if len(batch) != self.photos:
+            self.photos = 0  # of no size until it is done, or a failure here would stay for good
             self._interpreter.resize_tensor_input(self._input, batch.shape)
             self._interpreter.allocate_tensors()
             self.photos = len(batch)
