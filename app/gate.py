@@ -16,7 +16,9 @@ PROBES = {"/livez", "/readyz"}
 PHOTOS = {"/predict", "/predict/batch", "/explain", "/layers"}
 # Files that are the same for everybody; what they show, they have to ask the API for.
 _PUBLIC = {"/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"} | PROBES
-_PUBLIC_FILES = ("/page/", "/reference/")
+# Where the scripts of /docs and /redoc are; they come with the service, not from the internet.
+REFERENCE = "/reference"
+_PUBLIC_FILES = ("/page/", f"{REFERENCE}/")
 
 
 class Gate:

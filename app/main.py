@@ -20,7 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app import insight, predict, probes, problems, reference, web
 from app.card import Card, find_version
 from app.classifier import Classifier
-from app.gate import Gate
+from app.gate import REFERENCE, Gate
 from app.inference import Inference
 from app.keys import Keys, read_keys
 from app.litert import at_a_time
@@ -111,7 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Photo classifier",
         description="POST a photo to /predict for a probability, to /explain for its reasons.",
         lifespan=lifespan,
-        static_url=reference.FILES,
+        static_url=REFERENCE,
         # To the path without a slash it would be an absolute address, with the client's own Host.
         redirect_slashes=False,
     )

@@ -7,9 +7,6 @@ from fastapi import FastAPI
 
 from app.gate import is_public
 
-# Where the scripts of /docs and /redoc are; they come with the service, not from the internet.
-FILES = "/reference"
-
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

@@ -5,6 +5,7 @@ Only the training set shrinks; validation and test stay as they are.
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from training.command import CommandError
@@ -28,10 +29,7 @@ def select(dataset: Dataset, recipe: Recipe, cache: Path) -> tuple[Dataset, dict
     Raises:
         CommandError: a class would have nothing left to train on.
     """
-
-    def named(sample: Sample) -> str:
-        return f"{dataset.labels[sample.label]}/{sample.name}"
-
+    named = partial(_named, dataset)
     dropped: dict[int, str] = {}
     if dataset.labels == recipe.labels:
         for sample in dataset.train:
@@ -58,11 +56,15 @@ def contradictions(dataset: Dataset) -> list[str]:
     for sample in held_out:
         copies.setdefault(sample.sha256, {}).setdefault(sample.label, sample)
     return [
-        f"{' and '.join(dataset.labels[s.label] + '/' + s.name for s in found.values())} of "
+        f"{' and '.join(_named(dataset, sample) for sample in found.values())} of "
         "validation or test are the same file: at most one of them can be answered right"
         for found in copies.values()
         if len(found) > 1
     ]
+
+
+def _named(dataset: Dataset, sample: Sample) -> str:
+    return f"{dataset.labels[sample.label]}/{sample.name}"
 
 
 def _contradictory(dataset: Dataset) -> dict[int, str]:
