@@ -22,18 +22,11 @@ _PUBLIC_FILES = ("/page/", f"{REFERENCE}/")
 
 
 class Gate:
-    """Turns requests away, and gives those that pass the model that is served now.
+    """Turns requests away, and gives those that pass the model that is served now."""
 
-    Args:
-        app: what lies behind.
-        keys: one of them is needed for all but the probes, the page and the reference.
-        hosts: the Host headers that are answered, with * as a wildcard; empty: all.
-    """
-
-    def __init__(self, app: ASGIApp, keys: Keys, hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, rules: "Rules") -> None:
         self._app = app
-        self._keys = keys
-        self._hosts = [host.lower() for host in hosts]
+        self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer with a problem."""
@@ -41,26 +34,48 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            self._check(scope)
+            self._rules.check(scope, draining=scope["app"].state.draining)
         except Problem as problem:
             # What is left of the body is dropped by the server as it comes in.
             await problems.response(scope["path"], problem)(scope, receive, send)
             return
+        scope["state"]["classifier"] = scope["state"]["rollout"].classifier
         await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope) -> None:
+
+class Rules:
+    """What a request must fulfil, in this order: a host, not draining, a key, a place.
+
+    Args:
+        keys: one of them is needed for all but the probes, the page and the reference.
+        hosts: the Host headers that are answered, with * as a wildcard; empty: all.
+    """
+
+    def __init__(self, keys: Keys, hosts: Collection[str]) -> None:
+        self._keys = keys
+        self._hosts = [host.lower() for host in hosts]
+
+    def check(self, scope: Scope, draining: bool) -> None:
+        """Let a request pass.
+
+        Args:
+            scope: of ASGI; `method`, `path`, `headers` and the `state` are looked at.
+            draining: whether the service is being stopped.
+
+        Raises:
+            app.problems.Problem: it is refused; 400, 401, 403, 429 or 503.
+        """
         path, headers = scope["path"], Headers(scope=scope)
         if path in PROBES:  # asked by whatever address, and never busy
             return
         if self._hosts:
             self._check_host(headers)
-        if scope["app"].state.draining:
+        if draining:
             detail = "The service is being stopped. Another instance, or a later try, will answer."
             close = {"Connection": "close"}
             raise Problem(503, "draining", "The service is draining", detail, close)
         if self._keys and not is_public(path):
             self._check_key(headers)
-        scope["state"]["classifier"] = scope["state"]["rollout"].classifier
         if path in PHOTOS and scope["method"] == "POST":
             _check_places(scope["state"]["inference"])
 

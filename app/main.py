@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -17,15 +16,16 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
 
-from app import insight, predict, probes, problems, reference, web
+from app import insight, predict, probes, problems, reference, request_id, web
 from app.card import Card, find_version
 from app.classifier import Classifier
-from app.gate import REFERENCE, Gate
+from app.door import Door
+from app.gate import REFERENCE, Gate, Rules
 from app.inference import Inference
 from app.keys import Keys, read_keys
 from app.litert import at_a_time
 from app.metrics import Metrics
-from app.observer import Observer
+from app.observer import Observer, Refusals
 from app.rollout import Rollout
 from app.settings import Settings
 
@@ -120,7 +120,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.classifier = None
     app.state.draining = False
     keys = _keys(settings)
-    _add_middleware(app, settings, keys, metrics)
+    _add_middleware(app, settings, Rules(keys, settings.trusted_hosts), metrics)
     problems.install(app)
     for routes in (predict, insight, probes):
         app.include_router(routes.router)
@@ -135,9 +135,12 @@ def _keys(settings: Settings) -> Keys:
     return Keys(keys + (read_keys(settings.api_keys_file) if settings.api_keys_file else []))
 
 
-def _add_middleware(app: FastAPI, settings: Settings, keys: Keys, metrics: Metrics) -> None:
+def _add_middleware(app: FastAPI, settings: Settings, rules: Rules, metrics: Metrics) -> None:
     """The innermost first: the last one added is the first to see a request."""
-    app.add_middleware(Gate, keys=keys, hosts=settings.trusted_hosts)
+    refusals = Refusals()
+    # What the server asks before it comes to the middleware, which has it from here.
+    app.state.door = Door(rules, metrics, refusals)
+    app.add_middleware(Gate, rules=rules)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -146,12 +149,11 @@ def _add_middleware(app: FastAPI, settings: Settings, keys: Keys, metrics: Metri
             allow_headers=_SENT,
             expose_headers=_READ,
         )
-    app.add_middleware(Observer, metrics=metrics)
-    # Ids need not be secret, and asking the system for bytes hands Python's lock to a worker.
+    app.add_middleware(Observer, metrics=metrics, refusals=refusals)
     app.add_middleware(
         CorrelationIdMiddleware,
-        generator=lambda: f"{random.getrandbits(128):032x}",
-        validator=_is_request_id,
+        generator=request_id.make,
+        validator=request_id.is_acceptable,
         transformer=None,
     )
 
@@ -210,8 +212,3 @@ async def model(request: Request) -> Response:
         ),
     )
     return Response(body.model_dump_json(), media_type="application/json", headers=headers)
-
-
-def _is_request_id(text: str) -> bool:
-    """A client's X-Request-ID is taken over if it is short and harmless in a log line."""
-    return len(text) <= 128 and text.isascii() and text.replace("-", "").replace("_", "").isalnum()

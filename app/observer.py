@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 from contextvars import Context
 from http import HTTPStatus
 
@@ -35,10 +36,10 @@ _OWN = (
 class Observer:
     """Pure ASGI, as everything is that every photo goes through."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, refusals: "Refusals") -> None:
         self._app = app
         self._metrics = metrics
-        self._refusals = Refusals()
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and see what becomes of it."""
@@ -51,7 +52,7 @@ class Observer:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(scope["path"], message)
+                message["headers"] = with_headers(scope["path"], message.get("headers", []))
             await send(message)
 
         try:
@@ -98,6 +99,11 @@ class Refusals:
         self._seconds = seconds
         self._untold: int | None = None  # None: the next one gets a line
 
+    @property
+    def many(self) -> bool:
+        """Whether there was one within the last second, so that the next one gets no line."""
+        return self._untold is not None
+
     def is_told(self) -> bool:
         """Whether the refusal that has just happened gets a line; it is counted if not."""
         if self._untold is not None:
@@ -116,12 +122,14 @@ class Refusals:
             logger.warning(line, refused, self._seconds, extra={"fields": fields})
 
 
-def _add_headers(path: str, message: Message) -> None:
-    headers = message["headers"] = list(message.get("headers", []))
+def with_headers(path: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """An answer's headers, and what every answer to a request for `path` has beside them."""
+    headers = list(headers)
     present = {name.lower() for name, _ in headers}
     headers.extend(item for item in _HEADERS.items() if item[0] not in present)
     if _POLICY not in present:
         headers.append((_POLICY, _OWN if path.startswith(_REFERENCE) else _NOTHING))
+    return headers
 
 
 def _route(scope: Scope) -> str:

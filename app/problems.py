@@ -128,9 +128,9 @@ def details(problem: Problem) -> dict[str, Any]:
     }
 
 
-def response(path: str, problem: Problem) -> JSONResponse:
-    """The answer to a request for `path`."""
-    request = {"instance": _short(path), "request_id": correlation_id.get() or ""}
+def response(path: str, problem: Problem, request_id: str | None = None) -> JSONResponse:
+    """The answer to a request for `path`; without an id, the one under way."""
+    request = {"instance": _short(path), "request_id": request_id or correlation_id.get() or ""}
     body = details(problem) | request
     return JSONResponse(body, problem.status, problem.headers, MEDIA_TYPE)
 

@@ -5,7 +5,8 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app import problems
 from app.problems import Problem
@@ -15,18 +16,28 @@ _MOST_FRAMING = 16  # bytes around a byte of a body in chunks; a chunk of one by
 _MOST_DRAINED = 8  # times the largest body: what is read on after an early answer
 
 
+class _Answered:
+    """Stands for the cycle of a request that was answered without one."""
+
+    response_started = response_complete = True
+
+    def __init__(self) -> None:
+        self.message_event = asyncio.Event()  # for which nobody waits
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Bounds what the application does not see: heads, trailers, chunks' framing, unread bodies.
 
     A body itself is bounded by who reads it. What is left of one after an answer is read on, as a
     client that sends its whole request first would else find a reset connection, no answer; but
-    not for ever.
+    not for ever. What `app.door` refuses is answered here, without asking the application.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.access_log = False  # app.observer's has the request id
-        settings = self.config.app.state.settings  # type: ignore[union-attr]  # create_app's
+        self._service = self.config.app.state  # type: ignore[union-attr]  # create_app's
+        settings = self._service.settings
         self._patience: float = settings.upload_seconds
         self._most_drained: int = _MOST_DRAINED * settings.max_bytes
         self._timer: asyncio.TimerHandle | None = None
@@ -68,7 +79,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head's time is over."""
         self._in_head, self._in_body = False, True
         self._end_waiting()
-        super().on_headers_complete()
+        if not self._refused_at_the_door():
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -106,6 +118,29 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What uvicorn answers to something that is not HTTP, or that `_count` refused."""
         self._refuse(self._problem or Problem(400, "malformed-request", "This is not HTTP", msg))
+
+    def _refused_at_the_door(self) -> bool:
+        parser = self.parser
+        stays = parser.get_http_version() == "1.1" and parser.should_keep_alive()
+        plain = stays and not (parser.should_upgrade() or self.expect_100_continue)
+        idle = self.cycle is None or self.cycle.response_complete  # and no answer is to come first
+        if not plain or not idle or self.flow.write_paused:
+            return False
+        method, draining = parser.get_method(), self._service.draining
+        answer: Response | None
+        answer = self._service.door.refusal(method, self.url, self.scope, draining)
+        if answer is None:
+            return False
+        self.cycle = _Answered()  # type: ignore[assignment]
+        self._write(answer)
+        self.on_response_complete()
+        return True
+
+    def _write(self, answer: Response) -> None:
+        headers = self.server_state.default_headers + answer.raw_headers
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        head = b"".join([STATUS_LINE[answer.status_code], *lines, b"\r\n"])
+        self.transport.write(head + bytes(answer.body))  # in one packet
 
     def _count(self, size: int) -> None:
         self._fields += size

@@ -28,10 +28,12 @@ class Stuck:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.decoded = 0
+        self.begun = threading.Event()
         self.go = threading.Event()
         decode = Classifier.pixels
 
         def pixels(classifier: Classifier, data: bytes) -> np.ndarray:
+            self.begun.set()
             assert self.go.wait(20)
             self.decoded += 1
             return decode(classifier, data)
@@ -142,9 +144,14 @@ def test_a_batch_that_does_not_fit_any_more_is_refused_as_a_whole(stuck: Stuck) 
 def test_the_deadline_covers_the_queue(stuck: Stuck) -> None:
     with serving(tiny(deadline_seconds=0.3)) as client:
         with ThreadPoolExecutor(3) as pool:
-            posts = [pool.submit(httpx.post, f"{client.base_url}/predict", **RAW, timeout=30)
-                     for _ in range(3)]  # fmt: skip
-            answers = [post.result() for post in posts]
+
+            def post() -> httpx.Response:
+                return httpx.post(f"{client.base_url}/predict", **RAW, timeout=30)
+
+            posts = [pool.submit(post)]
+            assert stuck.begun.wait(20)  # or the next could go with it, as two that wait do
+            posts += [pool.submit(post) for _ in range(2)]
+            answers = [each.result() for each in posts]
         assert [answer.status_code for answer in answers] == [504] * 3
         assert answers[0].json()["type"] == "urn:problem:deadline-passed"
         stuck.go.set()
@@ -164,7 +171,9 @@ def send(client: httpx.Client, head: str, body: bytes | None = b"") -> socket.so
 def test_a_client_that_goes_away_takes_its_photo_along(stuck: Stuck) -> None:
     head = f"Content-Type: image/jpeg\r\nContent-Length: {len(PHOTO)}"
     with serving(tiny()) as client:
-        waiting = [send(client, head, PHOTO) for _ in range(3)]
+        waiting = [send(client, head, PHOTO)]
+        assert stuck.begun.wait(20)
+        waiting += [send(client, head, PHOTO) for _ in range(2)]
         wait_for(client, 3)
         for connection in waiting:
             connection.close()
