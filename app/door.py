@@ -4,20 +4,22 @@ A refusal that goes through the middleware takes a fifth of a millisecond of Pyt
 times the photos that two cores can carry, that is half a core which the accepted ones lack.
 """
 
+import functools
 import time
 
 from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import Scope
 
 from app import problems, request_id
+from app.batching import Full
 from app.gate import PHOTOS, Rules
 from app.metrics import Metrics
 from app.observer import Refusals, with_headers
 from app.problems import Problem
 
-_TOO_MANY = 429
+STATUS = 429
 _PATHS = {path.encode(): path for path in PHOTOS}  # without a query, a `%` or a host
+_SOME_ID = "-as-long-as-those-made-by-us-32-"
 
 
 class Door:
@@ -29,20 +31,28 @@ class Door:
 
     def __init__(self, rules: Rules, metrics: Metrics, refusals: Refusals) -> None:
         self._rules = rules
-        self._metrics = metrics
         self._refusals = refusals
+        self._series = functools.cache(
+            lambda path: (
+                metrics.requests.labels("POST", path, str(STATUS)),
+                metrics.seconds.labels(path),
+            )
+        )
 
-    def refusal(self, method: bytes, url: bytes, scope: Scope, draining: bool) -> Response | None:
+    def refusal(self, method: bytes, url: bytes, scope: Scope, draining: bool) -> bytes | None:
         """The refusal of a request whose head has arrived, or None: the application is to answer.
 
         Args:
             method: of the request, in capitals.
             url: what stands behind it.
-            scope: of ASGI, as far as the server knows it by now; `path` and `method` are set.
+            scope: of ASGI, as far as the server knows it by now; its `path` is set.
             draining: whether the service is being stopped.
+
+        Returns:
+            What follows the status line and the server's own headers, as it is sent.
         """
         path = _PATHS.get(url)
-        if not self._refusals.many or path is None or method != b"POST":
+        if path is None or method != b"POST" or not self._refusals.many:
             return None
         started = time.perf_counter()
         headers = Headers(scope=scope)
@@ -50,24 +60,38 @@ class Door:
         # Only the middleware knows what a page of another site may read.
         if "origin" in headers or (sent and not request_id.is_acceptable(sent)):
             return None
-        scope["method"], scope["path"] = "POST", path
+        scope["path"] = path
         try:
             self._rules.check(scope, draining)
-        except Problem as problem:
-            if problem.status == _TOO_MANY:
-                answer = _answer(path, problem, sent or request_id.make())
-                self._record(path, time.perf_counter() - started)
-                return answer
+            scope["state"]["inference"].places.check()
+        except Problem:
+            return None
+        except Full as full:
+            answer = _answer(path, full, sent)
+            self._record(path, time.perf_counter() - started)
+            return answer
         return None
 
     def _record(self, path: str, seconds: float) -> None:
-        self._metrics.requests.labels("POST", path, str(_TOO_MANY)).inc()
-        self._metrics.seconds.labels(path).observe(seconds)
+        count, duration = self._series(path)
+        count.inc()
+        duration.observe(seconds)
         self._refusals.is_told()
 
 
-def _answer(path: str, problem: Problem, number: str) -> Response:
+def _answer(path: str, full: Full, sent: str | None) -> bytes:
+    if sent:
+        return _rendered(path, full.limit, full.actual, full.retry_after, sent)
+    some = _rendered_once(path, full.limit, full.actual, full.retry_after, _SOME_ID)
+    return some.replace(_SOME_ID.encode(), request_id.make().encode())
+
+
+def _rendered(path: str, limit: int, actual: int, retry_after: int, number: str) -> bytes:
+    problem = problems.of_full(Full(limit, actual, retry_after))
     answer = problems.response(path, problem, number)
-    answer.raw_headers = with_headers(path, answer.raw_headers)
-    answer.raw_headers.append((request_id.HEADER.lower().encode(), number.encode()))
-    return answer
+    headers = with_headers(path, answer.raw_headers)
+    headers.append((request_id.HEADER.lower().encode(), number.encode()))
+    return b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + bytes(answer.body)
+
+
+_rendered_once = functools.lru_cache(maxsize=256)(_rendered)

@@ -35,6 +35,8 @@ class Gate:
             return
         try:
             self._rules.check(scope, draining=scope["app"].state.draining)
+            if scope["path"] in PHOTOS and scope["method"] == "POST":
+                _check_places(scope["state"]["inference"])
         except Problem as problem:
             # What is left of the body is dropped by the server as it comes in.
             await problems.response(scope["path"], problem)(scope, receive, send)
@@ -44,7 +46,7 @@ class Gate:
 
 
 class Rules:
-    """What a request must fulfil, in this order: a host, not draining, a key, a place.
+    """What a request must fulfil, in this order, before a place matters.
 
     Args:
         keys: one of them is needed for all but the probes, the page and the reference.
@@ -59,11 +61,11 @@ class Rules:
         """Let a request pass.
 
         Args:
-            scope: of ASGI; `method`, `path`, `headers` and the `state` are looked at.
+            scope: of ASGI; `path` and `headers` are looked at.
             draining: whether the service is being stopped.
 
         Raises:
-            app.problems.Problem: it is refused; 400, 401, 403, 429 or 503.
+            app.problems.Problem: it is refused; 400 (host), 503 (draining), 401 or 403 (key).
         """
         path, headers = scope["path"], Headers(scope=scope)
         if path in PROBES:  # asked by whatever address, and never busy
@@ -76,8 +78,6 @@ class Rules:
             raise Problem(503, "draining", "The service is draining", detail, close)
         if self._keys and not is_public(path):
             self._check_key(headers)
-        if path in PHOTOS and scope["method"] == "POST":
-            _check_places(scope["state"]["inference"])
 
     def _check_host(self, headers: Headers) -> None:
         host = headers.get("host", "").lower()

@@ -5,10 +5,9 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app import problems
+from app import door, problems
 from app.problems import Problem
 
 _LONGEST_HEAD = 64 * 1024  # bytes; of trailers, too
@@ -20,9 +19,10 @@ class _Answered:
     """Stands for the cycle of a request that was answered without one."""
 
     response_started = response_complete = True
+    message_event = asyncio.Event()  # for which nobody waits
 
-    def __init__(self) -> None:
-        self.message_event = asyncio.Event()  # for which nobody waits
+
+_ANSWERED = _Answered()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -127,20 +127,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if not plain or not idle or self.flow.write_paused:
             return False
         method, draining = parser.get_method(), self._service.draining
-        answer: Response | None
-        answer = self._service.door.refusal(method, self.url, self.scope, draining)
+        answer: bytes | None = self._service.door.refusal(method, self.url, self.scope, draining)
         if answer is None:
             return False
-        self.cycle = _Answered()  # type: ignore[assignment]
-        self._write(answer)
+        self.cycle = _ANSWERED  # type: ignore[assignment]
+        own = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self.transport.write(b"".join([STATUS_LINE[door.STATUS], *own, answer]))
         self.on_response_complete()
         return True
-
-    def _write(self, answer: Response) -> None:
-        headers = self.server_state.default_headers + answer.raw_headers
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        head = b"".join([STATUS_LINE[answer.status_code], *lines, b"\r\n"])
-        self.transport.write(head + bytes(answer.body))  # in one packet
 
     def _count(self, size: int) -> None:
         self._fields += size
