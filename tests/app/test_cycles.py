@@ -7,7 +7,7 @@ import pytest
 
 from app.photo_errors import PhotoError
 from tests import pictures
-from tests.app.test_overload import tiny
+from tests.app.busy import tiny
 from tests.conftest import serving
 
 _BROKEN = pictures.encode(pictures.gradient(), "JPEG")[:-200]

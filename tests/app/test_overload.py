@@ -3,81 +3,14 @@
 import json
 import logging
 import socket
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
-from app.classifier import Classifier
-from app.settings import Settings
-from tests import pictures
+from tests.app.busy import PHOTO, RAW, Stuck, full, inside, tiny, wait_for
 from tests.conftest import connect, serving
-
-PHOTO = pictures.encode(pictures.noise(1, 100, 80), "JPEG")
-RAW: dict[str, Any] = {"content": PHOTO, "headers": {"Content-Type": "image/jpeg"}}
-
-
-class Stuck:
-    """Keeps the decoder busy until it is let go."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.decoded = 0
-        self.begun = threading.Event()
-        self.go = threading.Event()
-        decode = Classifier.pixels
-
-        def pixels(classifier: Classifier, data: bytes) -> np.ndarray:
-            self.begun.set()
-            assert self.go.wait(20)
-            self.decoded += 1
-            return decode(classifier, data)
-
-        monkeypatch.setattr(Classifier, "pixels", pixels)
-
-
-@pytest.fixture
-def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stuck]:
-    held = Stuck(monkeypatch)
-    yield held
-    held.go.set()
-
-
-def inside(client: httpx.Client) -> int:
-    text = client.get("/metrics").text
-    return int(float(text.split("\nphotos_inside ")[1].split("\n")[0]))
-
-
-def wait_for(client: httpx.Client, photos: int) -> None:
-    for _ in range(200):
-        if inside(client) == photos:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{inside(client)} photos are inside, not {photos}")
-
-
-@contextmanager
-def full(client: httpx.Client, stuck: Stuck, photos: int) -> Iterator[list[Any]]:
-    """The service with all its places taken; afterwards what their requests were answered."""
-    answers: list[Any] = []
-    with ThreadPoolExecutor(photos) as pool:
-        requests = [pool.submit(httpx.post, f"{client.base_url}/predict", **RAW, timeout=30)
-                    for _ in range(photos)]  # fmt: skip
-        wait_for(client, photos)
-        try:
-            yield answers
-        finally:
-            stuck.go.set()
-            answers.extend(request.result() for request in requests)
-
-
-def tiny(**more: Any) -> Settings:
-    return Settings(threads=1, max_queue=2, max_batch=3, **more)
 
 
 def test_a_full_queue_is_429_and_the_accepted_are_answered(stuck: Stuck) -> None:
