@@ -71,6 +71,11 @@ class Places:
             self._busy /= 2
 
     @property
+    def full(self) -> bool:
+        """Whether not one place is left."""
+        return self.taken >= self.limit
+
+    @property
     def retry_after(self) -> int:
         """Whole seconds in which all that are inside will be done, at the measured rate."""
         if not self._left:

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from app import problems, request_id
-from app.batching import Full
+from app.batching import Full, Places
 from app.gate import PHOTOS, Rules
 from app.metrics import Metrics
 from app.observer import Refusals, with_headers
@@ -61,16 +61,16 @@ class Door:
         if "origin" in headers or (sent and not request_id.is_acceptable(sent)):
             return None
         scope["path"] = path
+        places: Places = scope["state"]["inference"].places
         try:
             self._rules.check(scope, draining)
-            scope["state"]["inference"].places.check()
         except Problem:
             return None
-        except Full as full:
-            answer = _answer(path, full, sent)
-            self._record(path, time.perf_counter() - started)
-            return answer
-        return None
+        if not places.full:
+            return None
+        answer = _answer(path, places, sent)
+        self._record(path, time.perf_counter() - started)
+        return answer
 
     def _record(self, path: str, seconds: float) -> None:
         count, duration = self._series(path)
@@ -79,10 +79,11 @@ class Door:
         self._refusals.is_told()
 
 
-def _answer(path: str, full: Full, sent: str | None) -> bytes:
+def _answer(path: str, places: Places, sent: str | None) -> bytes:
+    full = (places.limit, places.taken, places.retry_after)
     if sent:
-        return _rendered(path, full.limit, full.actual, full.retry_after, sent)
-    some = _rendered_once(path, full.limit, full.actual, full.retry_after, _SOME_ID)
+        return _rendered(path, *full, sent)
+    some = _rendered_once(path, *full, _SOME_ID)
     return some.replace(_SOME_ID.encode(), request_id.make().encode())
 
 

@@ -61,7 +61,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._requests += 1
         self._in_head = True
         self._head = self._fields = self._body = self._framing = self._drained = 0
-        self._wait(self._give_up)
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -107,6 +106,11 @@ class BoundedProtocol(HttpToolsProtocol):
         begun = self._requests - request
         if self.transport.is_closing():
             return
+        # Most requests are here as a whole by now, and need no timer.
+        if self._in_head:
+            self._wait(self._give_up)
+        elif self._in_body and self.cycle.response_complete:
+            self._wait(self.transport.close)
         # What else than one head, or than one body, is in `data` counts from the next data on.
         if self._in_head and (not begun or (begun == 1 and not in_head and not in_body)):
             self._head += len(data)
@@ -133,7 +137,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.cycle = _ANSWERED  # type: ignore[assignment]
         own = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         self.transport.write(b"".join([STATUS_LINE[door.STATUS], *own, answer]))
-        self.on_response_complete()
+        super().on_response_complete()
         return True
 
     def _count(self, size: int) -> None:
