@@ -158,7 +158,7 @@ class Inference:
             return self._classify(cast(list[Photo], jobs))
         return [cast(Callable[[], Any], job)() for job in jobs]
 
-    def _classify(self, photos: list[Photo]) -> list[Answer | PhotoError]:
+    def _classify(self, photos: list[Photo]) -> list[Answer | Exception]:
         """Photos for one classifier, together; one that is broken harms no other."""
         decoded = [try_to_decode(photo) for photo in photos]
         pixels = [each.pixels for each in decoded if isinstance(each, Decoded)]

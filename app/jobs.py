@@ -40,15 +40,22 @@ class Decoded:
 
 Job = Photo | Callable[[], Any]
 
+# Bytes. The time to decode a photo grows with them: up to here, a few milliseconds for a JPEG.
+_HEAVY = 512 * 1024
+
 
 def goes_with(jobs: list[Job], job: Job) -> bool:
-    """Whether the worker that takes `jobs` should take this one, too."""
+    """Whether the worker that takes `jobs` should take this one, too.
+
+    A heavy photo goes by itself: all of a batch are answered when the last is decoded.
+    """
     first = jobs[0]
     return (
         isinstance(first, Photo)
         and isinstance(job, Photo)
         and job.classifier is first.classifier
         and len(jobs) < first.classifier.engine.largest
+        and max(len(first.data), len(job.data)) <= _HEAVY
     )
 
 
@@ -58,13 +65,15 @@ def fits(batch: list[tuple[Classifier, np.ndarray]], photo: tuple[Classifier, np
     return photo[0] is classifier and len(batch) < classifier.engine.largest
 
 
-def try_to_decode(photo: Photo) -> Decoded | PhotoError:
-    """A photo of several: what is wrong with it is for its own client alone."""
+def try_to_decode(photo: Photo) -> Decoded | Exception:
+    """A photo of several: what is wrong with it, or with us, is for its own client alone."""
     try:
         return decode(photo.classifier, photo.data)
     except PhotoError as error:
         # It knows the frames that it came through, and one of them is going to know it.
         error.__traceback__ = error.__cause__ = error.__context__ = None
+        return error
+    except Exception as error:  # a defect of ours: the log needs its frames
         return error
 
 

@@ -102,10 +102,13 @@ class Settings(BaseSettings):
         default_factory=_cores,
         ge=1,
         le=256,
-        description="cores to keep busy: a photo each, and one more",
+        description="cores to keep busy; from two on there is one worker more",
     )
     max_queue: int = Field(
-        64, ge=1, le=100_000, description="photos that may wait; more are answered with 429"
+        64,
+        ge=1,
+        le=100_000,
+        description="photos that may be inside beside one a worker; more are answered with 429",
     )
     max_batch: int = Field(
         32, ge=1, le=1_000, description="photos in one request to /predict/batch"

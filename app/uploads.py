@@ -85,10 +85,7 @@ async def _photos(request: Request, max_bytes: int, max_photos: int) -> list[byt
     kind = _kind(request)
     body = bounded(request, max_bytes)
     if kind == "multipart/form-data":
-        photos = _the_files(await _read_form(request, body, FIELDS, max_photos))
-        if len(photos) > max_photos:
-            raise _too_many(max_photos, len(photos))
-        return photos
+        return _the_files(await _read_form(request, body, FIELDS, max_photos))
     if kind == "application/json":
         texts = json_photos.many(await _read_json(body, max_photos))
         if len(texts) > max_photos:  # before any of them is decoded

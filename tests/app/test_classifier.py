@@ -10,6 +10,7 @@ import pytest
 from app.card import CARD, Card, Input, ModelError, load_card
 from app.classifier import Classifier
 from app.images import decode
+from app.litert import LiteRTEngine
 from app.photo_errors import BrokenPhoto
 from tests import pictures
 from tests.conftest import ROOT, striped
@@ -89,6 +90,23 @@ def test_a_model_that_answers_otherwise_than_its_card_says_is_refused(
     (folder / CARD).write_text(json.dumps(card))
     with pytest.raises(ModelError, match="does not reproduce the card's golden prediction 0"):
         Classifier.load(folder)
+
+
+def test_golden_predictions_are_checked_alone_and_together(
+    stripes_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[int, bool]] = []
+    run = LiteRTEngine.run
+
+    def wrong_together(engine: LiteRTEngine, batch: np.ndarray, alone: bool = False) -> np.ndarray:
+        ran.append((len(batch), alone))
+        outputs: np.ndarray = run(engine, batch, alone)
+        return outputs[::-1] if len(batch) > 1 else outputs
+
+    monkeypatch.setattr(LiteRTEngine, "run", wrong_together)
+    with pytest.raises(ModelError, match="does not reproduce the card's golden prediction 0"):
+        Classifier.load(stripes_model, threads=2)
+    assert ran[-5:] == [(1, False), (1, True), (1, False), (1, True), (4, False)]
 
 
 def test_the_card_decides_the_size(card: Card) -> None:

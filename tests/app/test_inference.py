@@ -165,6 +165,48 @@ def test_on_a_cpu_those_that_wait_go_in_twos_and_other_work_alone(
     assert sizes == [2, 1, 1]
 
 
+def test_a_defect_and_a_heavy_photo_are_no_matter_of_the_next(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    inference = Inference(threads=1, max_queue=20, deadline=10, on_batch=sizes.append)
+    entered, go = threading.Event(), threading.Event()
+    decode = Classifier.pixels
+
+    def block() -> bool:
+        entered.set()
+        return go.wait(10)
+
+    def pixels(classifier: Classifier, data: bytes) -> np.ndarray:
+        if data == b"defect":
+            raise RuntimeError("of ours")
+        return decode(classifier, data)
+
+    monkeypatch.setattr(Classifier, "pixels", pixels)
+    heavy = PHOTOS[1] + bytes(600_000)
+
+    async def ask() -> list[object]:
+        blocked = asyncio.create_task(inference.run(block, stays))
+        await until(entered.is_set)
+        photos = (b"defect", PHOTOS[0], heavy, PHOTOS[2], PHOTOS[3])
+        waiting = [
+            asyncio.create_task(inference.predict(classifier, photo, stays)) for photo in photos
+        ]
+        await until(lambda: inference.waiting == len(photos))
+        go.set()
+        await blocked
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    answers = run(ask)
+    inference.stop()
+    assert isinstance(answers, list)
+    assert isinstance(answers[0], RuntimeError)
+    assert answers[0].__traceback__
+    expected = [classifier.predict(PHOTOS[number]) for number in range(4)]
+    assert [answer.prediction for answer in answers[1:]] == expected
+    assert sizes == [1, 1, 2]
+
+
 @pytest.mark.parametrize("kind", ["litert", "batching"])
 def test_an_engine_that_fails_is_an_error_and_gives_its_places_back(
     classifier: Classifier, inference: Inference, kind: str, monkeypatch: pytest.MonkeyPatch
