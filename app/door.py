@@ -27,11 +27,18 @@ class Door:
 
     The first of a second goes through the application, for its line in the log. So does whatever
     is not surely refused for want of a place, or would be answered in another way.
+
+    Args:
+        rules: what else a request must fulfil.
+        metrics: where refusals are counted.
+        refusals: those of the last second, shared with `app.observer`.
+        cors: whether pages of other sites may call; answers vary with the page then.
     """
 
-    def __init__(self, rules: Rules, metrics: Metrics, refusals: Refusals) -> None:
+    def __init__(self, rules: Rules, metrics: Metrics, refusals: Refusals, cors: bool) -> None:
         self._rules = rules
         self._refusals = refusals
+        self._cors = cors
         self._series = functools.cache(
             lambda path: (
                 metrics.requests.labels("POST", path, str(STATUS)),
@@ -45,7 +52,7 @@ class Door:
         Args:
             method: of the request, in capitals.
             url: what stands behind it.
-            scope: of ASGI, as far as the server knows it by now; its `path` is set.
+            scope: of ASGI, as far as the server knows it by now; this sets its `path`.
             draining: whether the service is being stopped.
 
         Returns:
@@ -54,6 +61,9 @@ class Door:
         path = _PATHS.get(url)
         if path is None or method != b"POST" or not self._refusals.many:
             return None
+        places: Places = scope["state"]["inference"].places
+        if not places.full:
+            return None
         started = time.perf_counter()
         headers = Headers(scope=scope)
         sent = headers.get(request_id.HEADER)
@@ -61,14 +71,11 @@ class Door:
         if "origin" in headers or (sent and not request_id.is_acceptable(sent)):
             return None
         scope["path"] = path
-        places: Places = scope["state"]["inference"].places
         try:
             self._rules.check(scope, draining)
         except Problem:
             return None
-        if not places.full:
-            return None
-        answer = _answer(path, places, sent)
+        answer = _answer(path, places, sent, self._cors)
         self._record(path, time.perf_counter() - started)
         return answer
 
@@ -79,18 +86,18 @@ class Door:
         self._refusals.is_told()
 
 
-def _answer(path: str, places: Places, sent: str | None) -> bytes:
+def _answer(path: str, places: Places, sent: str | None, cors: bool) -> bytes:
     full = (places.limit, places.taken, places.retry_after)
     if sent:
-        return _rendered(path, *full, sent)
-    some = _rendered_once(path, *full, _SOME_ID)
+        return _rendered(path, full, sent, cors)
+    some = _rendered_once(path, full, _SOME_ID, cors)
     return some.replace(_SOME_ID.encode(), request_id.make().encode())
 
 
-def _rendered(path: str, limit: int, actual: int, retry_after: int, number: str) -> bytes:
-    problem = problems.of_full(Full(limit, actual, retry_after))
-    answer = problems.response(path, problem, number)
-    headers = with_headers(path, answer.raw_headers)
+def _rendered(path: str, full: tuple[int, int, int], number: str, cors: bool) -> bytes:
+    answer = problems.response(path, problems.of_full(Full(*full)), number)
+    varying = [(b"vary", b"Origin")] if cors else []
+    headers = with_headers(path, answer.raw_headers + varying)
     headers.append((request_id.HEADER.lower().encode(), number.encode()))
     return b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + bytes(answer.body)
 

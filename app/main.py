@@ -139,7 +139,7 @@ def _add_middleware(app: FastAPI, settings: Settings, rules: Rules, metrics: Met
     """The innermost first: the last one added is the first to see a request."""
     refusals = Refusals()
     # What the server asks before it comes to the middleware, which has it from here.
-    app.state.door = Door(rules, metrics, refusals)
+    app.state.door = Door(rules, metrics, refusals, bool(settings.cors_origins))
     app.add_middleware(Gate, rules=rules)
     if settings.cors_origins:
         app.add_middleware(

@@ -13,6 +13,7 @@ from app.problems import Problem
 _LONGEST_HEAD = 64 * 1024  # bytes; of trailers, too
 _MOST_FRAMING = 16  # bytes around a byte of a body in chunks; a chunk of one byte has five
 _MOST_DRAINED = 8  # times the largest body: what is read on after an early answer
+_MOST_REFUSED = 16  # requests of one read, at the door: others have a turn in between
 
 
 class _Answered:
@@ -43,6 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._problem: Problem | None = None
         self._requests = 0  # that have begun
+        self._refused = 0  # at the door, of the data that is being read
         self._in_head = self._in_body = False
         self._head = self._fields = self._body = self._framing = self._drained = 0  # bytes
 
@@ -58,6 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Count from here."""
+        self._unset_keepalive_if_required()  # of an answer that was given within the same data
         self._requests += 1
         self._in_head = True
         self._head = self._fields = self._body = self._framing = self._drained = 0
@@ -76,10 +79,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head's time is over."""
-        self._in_head, self._in_body = False, True
+        self._in_head = False
         self._end_waiting()
         if not self._refused_at_the_door():
-            super().on_headers_complete()
+            super().on_headers_complete()  # or it raises: the address is none
+        self._in_body = True
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -102,15 +106,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Hang up on what does not end."""
         request, body = self._requests, self._body
         in_head, in_body = self._in_head, self._in_body
+        self._refused = 0
         super().data_received(data)
         begun = self._requests - request
         if self.transport.is_closing():
             return
-        # Most requests are here as a whole by now, and need no timer.
-        if self._in_head:
-            self._wait(self._give_up)
-        elif self._in_body and self.cycle.response_complete:
-            self._wait(self.transport.close)
+        self._wait_for_more()
         # What else than one head, or than one body, is in `data` counts from the next data on.
         if self._in_head and (not begun or (begun == 1 and not in_head and not in_body)):
             self._head += len(data)
@@ -123,17 +124,30 @@ class BoundedProtocol(HttpToolsProtocol):
         """What uvicorn answers to something that is not HTTP, or that `_count` refused."""
         self._refuse(self._problem or Problem(400, "malformed-request", "This is not HTTP", msg))
 
+    def _wait_for_more(self) -> None:
+        """Have an end to whatever the client is to send next; most requests are here as a whole."""
+        if self._in_head:
+            self._wait(self._give_up)
+        elif self.cycle is not None and self.cycle.response_complete:
+            if self._in_body:
+                self._wait(self.transport.close)
+            elif self.timeout_keep_alive_task is None:  # what has just come in has ended it
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+
     def _refused_at_the_door(self) -> bool:
         parser = self.parser
         stays = parser.get_http_version() == "1.1" and parser.should_keep_alive()
         plain = stays and not (parser.should_upgrade() or self.expect_100_continue)
         idle = self.cycle is None or self.cycle.response_complete  # and no answer is to come first
-        if not plain or not idle or self.flow.write_paused:
+        if not plain or not idle or self.flow.write_paused or self._refused == _MOST_REFUSED:
             return False
         method, draining = parser.get_method(), self._service.draining
         answer: bytes | None = self._service.door.refusal(method, self.url, self.scope, draining)
         if answer is None:
             return False
+        self._refused += 1
         self.cycle = _ANSWERED  # type: ignore[assignment]
         own = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         self.transport.write(b"".join([STATUS_LINE[door.STATUS], *own, answer]))

@@ -6,7 +6,7 @@
 Starts: from the process's start to the first 200 of /readyz. Swaps: while clients post photos, a
 newer version of the model is published, over and over; every other time SIGHUP announces it,
 otherwise the service finds it by itself. Stops: SIGTERM while clients post photos; whatever had
-been sent before must be answered. The table goes to build/benchmarks/lifecycle.md. The defaults
+been accepted before must be answered. The table goes to build/benchmarks/lifecycle.md. The defaults
 take about a minute and a half.
 """
 
@@ -87,6 +87,7 @@ def _stopped(model: Path, photos: list[bytes], arguments: Namespace) -> Rows:
         return []
     accepted = sum(stop.accepted for stop in stops)
     failed = sum(stop.failed for stop in stops)
+    unread = sum(stop.unread for stop in stops)
     later = {
         "answered": sum(stop.answered for stop in stops),
         "503": sum(stop.refused for stop in stops),
@@ -97,6 +98,7 @@ def _stopped(model: Path, photos: list[bytes], arguments: Namespace) -> Rows:
     slowest = max(stop.seconds for stop in stops)
     return [
         [f"accepted requests failed by {len(stops)} SIGTERMs", f"{failed} of {accepted}", "0"],
+        ["sent in the 0.1 s before, not yet read: 503", f"{unread}", ""],
         ["sent after SIGTERM", ", ".join(f"{key}: {n}" for key, n in later.items()), ""],
         ["exit codes", ", ".join(map(str, codes)), "0"],
         ["SIGTERM to the process's end, longest", f"{slowest:.2f} s", ""],

@@ -4,7 +4,7 @@
 
 What `benchmarks.serve` calls the in-process limit. A thread takes one photo at a time, as a server
 without a queue would; those that wait in this service's go through the network in twos, which
-takes a few percent less.
+takes a tenth less.
 """
 
 import subprocess

@@ -86,11 +86,12 @@ class Connection:
         timer = None
         try:
             if self._wire is None or self._wire.transport.is_closing():
-                _, self._wire = await loop.create_connection(_Wire, "127.0.0.1", self._port)
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    _, self._wire = await loop.create_connection(_Wire, "127.0.0.1", self._port)
             connected = True
             timer = loop.call_later(TIMEOUT_SECONDS, self._wire.give_up)
             status = await self._wire.exchange(request)
-        except OSError:
+        except OSError:  # TimeoutError is one, too
             pass  # nobody listens there
         finally:
             if timer:
@@ -122,7 +123,7 @@ class _Wire(asyncio.Protocol):
 
     def give_up(self) -> None:
         """Hang up."""
-        self.transport.close()
+        self.transport.abort()
         self._tell(BROKEN)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP's

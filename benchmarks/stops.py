@@ -12,14 +12,21 @@ from training.command import CommandError
 
 LOAD_SECONDS = 2.0
 UNAVAILABLE = 503
+# What was sent so shortly before SIGTERM may not have been read by then: it was not accepted, and
+# 503 says so.
+UNREAD_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Stop:
-    """One stop: requests sent before SIGTERM, how many of them failed, and those sent after."""
+    """One stop: requests that were accepted before SIGTERM, how many of them failed, and others.
+
+    `unread` are those sent within `UNREAD_SECONDS` before and answered by 503.
+    """
 
     accepted: int
     failed: int
+    unread: int
     answered: int
     refused: int
     unconnected: int
@@ -43,9 +50,14 @@ def count(answers: list[Answer], signalled: float, seconds: float, exit_code: in
     before = [answer for answer in answers if answer.sent < signalled]
     after = [answer for answer in answers if answer.sent >= signalled]
     broken = [answer for answer in after if answer.status == BROKEN]
+    unread = sum(
+        answer.status == UNAVAILABLE and answer.sent >= signalled - UNREAD_SECONDS
+        for answer in before
+    )
     return Stop(
-        accepted=len(before),
-        failed=sum(answer.status != OK for answer in before),
+        accepted=len(before) - unread,
+        failed=sum(answer.status != OK for answer in before) - unread,
+        unread=unread,
         answered=sum(answer.status == OK for answer in after),
         refused=sum(answer.status == UNAVAILABLE for answer in after),
         unconnected=sum(not answer.connected for answer in broken),

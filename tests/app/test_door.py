@@ -44,9 +44,14 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> Doors:
 
 
 @pytest.fixture
-def busy(doors: Doors, stuck: Stuck) -> Iterator[httpx.Client]:
+def settings() -> Settings:
+    return tiny()
+
+
+@pytest.fixture
+def busy(doors: Doors, stuck: Stuck, settings: Settings) -> Iterator[httpx.Client]:
     """A service whose queue is full, and that has refused a photo just now."""
-    with serving(tiny()) as client, full(client, stuck, 3):
+    with serving(settings) as client, full(client, stuck, 3):
         assert client.post("/predict", **RAW).status_code == 429
         assert doors.refused == 0  # the first goes through the application
         yield client
@@ -72,6 +77,16 @@ def test_the_answer_is_the_applications(busy: httpx.Client, doors: Doors, path: 
     again = busy.post(path, **RAW)
     assert shape(again) == shape(at_the_door)
     assert again.headers["x-request-id"] != at_the_door.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    "settings", [tiny(cors_origins=["*"]), tiny(cors_origins=["https://example.org"])]
+)
+def test_it_is_the_same_where_other_sites_may_call(busy: httpx.Client, doors: Doors) -> None:
+    by_application = busy.post("/predict?", **RAW)
+    assert by_application.headers["vary"] == "Origin"
+    assert shape(busy.post("/predict", **RAW)) == shape(by_application)
+    assert doors.refused == 1
 
 
 def test_a_clients_id_is_echoed(busy: httpx.Client, doors: Doors) -> None:
@@ -155,8 +170,16 @@ def test_one_connection_carries_many_however_they_arrive(busy: httpx.Client, doo
     assert doors.refused == 13
 
 
+def test_of_many_at_once_others_have_a_turn_in_between(busy: httpx.Client, doors: Doors) -> None:
+    with connect(busy) as connection:
+        connection.sendall(head(0) * 40)
+        assert read_answers(connection, 40) == [429] * 40
+    assert 16 <= doors.refused < 40
+
+
 def test_nothing_overtakes_an_earlier_answer(busy: httpx.Client, doors: Doors) -> None:
-    # The first of the two waits for its body in the application, as its path has a query.
+    # The first is for the application, as its path has a query, and not answered as yet when the
+    # second is read.
     with connect(busy) as connection:
         connection.sendall(head(4, "/predict?") + b"body" + head(4) + b"body")
         assert read_answers(connection, 2) == [429, 429]

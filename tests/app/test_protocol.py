@@ -2,10 +2,13 @@
 
 import socket
 import time
+from collections.abc import Iterator
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from app.server import Server
 from app.settings import Settings
 from tests import pictures
 from tests.conftest import connect, serving
@@ -91,6 +94,48 @@ def test_trailers_are_not_endless(service: httpx.Client, trailers: bytes) -> Non
 def test_chunks_are_not_all_framing(service: httpx.Client) -> None:
     answer = answer_to(service, CHUNKED + b"1;" + b"a" * 3_000_000)
     assert not answer or status(answer) == 400
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+    """A service that keeps an idle connection for half a second."""
+    make = Server.__init__
+
+    def made(server: Server, app: FastAPI, settings: Settings) -> None:
+        make(server, app, settings)
+        server.config.timeout_keep_alive = 0.5  # type: ignore[assignment]  # any number of seconds
+
+    monkeypatch.setattr(Server, "__init__", made)
+    with serving(Settings()) as client:
+        yield client
+
+
+@pytest.mark.parametrize("rest", [b"body", b"\r\n", b""])
+def test_an_answered_connection_is_not_kept_for_ever(hasty: httpx.Client, rest: bytes) -> None:
+    length = len(rest.strip())
+    with connect(hasty) as connection:
+        connection.sendall(
+            b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length
+        )
+        assert status(connection.recv(65536)) == 404
+        connection.sendall(rest)
+        connection.settimeout(10)
+        assert connection.recv(65536) == b""
+
+
+@pytest.mark.parametrize("first", [b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"])
+@pytest.mark.parametrize("line", [b"CONNECT x:443 HTTP/1.1", b"GET http://x HTTP/1.1"])
+def test_an_address_that_is_none_is_a_problem(
+    service: httpx.Client, first: bytes, line: bytes
+) -> None:
+    with connect(service) as connection:
+        if first:
+            connection.sendall(first)
+            assert status(connection.recv(65536)) == 200
+        connection.sendall(line + b"\r\nHost: x\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert status(answer) == 400
+    assert b"urn:problem:malformed-request" in answer
 
 
 def hangs_up(connection: socket.socket, data: bytes, pause: float, seconds: float) -> bool:

@@ -95,13 +95,16 @@ def test_stops_tell_accepted_requests_from_later_ones() -> None:
     answers = [
         Answer(200, 1.0, 0.5),
         Answer(BROKEN, 1.5, 0.6),
+        Answer(503, 1.8, 0.3),
+        Answer(503, 1.95, 0.1),
+        Answer(BROKEN, 1.95, 0.1),
         Answer(200, 2.0, 0.1),
         Answer(503, 2.1, 0.1),
         Answer(BROKEN, 2.2, 0.1, connected=False),
         Answer(BROKEN, 2.3, 0.1, connected=True),
     ]
     stop = count(answers, 2.0, 1.0, 0)
-    assert (stop.accepted, stop.failed) == (2, 1)
+    assert (stop.accepted, stop.failed, stop.unread) == (4, 3, 1)
     assert (stop.answered, stop.refused, stop.unconnected, stop.dropped) == (1, 1, 1, 1)
 
 
