@@ -37,14 +37,9 @@ class Door:
 
     def __init__(self, rules: Rules, metrics: Metrics, refusals: Refusals, cors: bool) -> None:
         self._rules = rules
+        self._metrics = metrics
         self._refusals = refusals
         self._cors = cors
-        self._series = functools.cache(
-            lambda path: (
-                metrics.requests.labels("POST", path, str(STATUS)),
-                metrics.seconds.labels(path),
-            )
-        )
 
     def refusal(self, method: bytes, url: bytes, scope: Scope, draining: bool) -> bytes | None:
         """The refusal of a request whose head has arrived, or None: the application is to answer.
@@ -76,14 +71,9 @@ class Door:
         except Problem:
             return None
         answer = _answer(path, places, sent, self._cors)
-        self._record(path, time.perf_counter() - started)
-        return answer
-
-    def _record(self, path: str, seconds: float) -> None:
-        count, duration = self._series(path)
-        count.inc()
-        duration.observe(seconds)
+        self._metrics.request("POST", path, STATUS, time.perf_counter() - started)
         self._refusals.is_told()
+        return answer
 
 
 def _answer(path: str, places: Places, sent: str | None, cors: bool) -> bytes:

@@ -32,8 +32,8 @@ from app.settings import Settings
 logger = logging.getLogger(__name__)
 
 # What a page of another site may send and read, where the settings name the site.
-_SENT = ["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"]
-_READ = ["Retry-After", "Server-Timing", "X-Request-ID"]
+_SENT = ["Authorization", "Content-Type", "X-API-Key", request_id.HEADER]
+_READ = ["Retry-After", "Server-Timing", request_id.HEADER]
 
 
 class Accepts(BaseModel):
@@ -152,6 +152,7 @@ def _add_middleware(app: FastAPI, settings: Settings, rules: Rules, metrics: Met
     app.add_middleware(Observer, metrics=metrics, refusals=refusals)
     app.add_middleware(
         CorrelationIdMiddleware,
+        header_name=request_id.HEADER,
         generator=request_id.make,
         validator=request_id.is_acceptable,
         transformer=None,

@@ -1,5 +1,7 @@
 """What Prometheus can ask for. The values of every label are bounded, whatever clients send."""
 
+import functools
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -24,13 +26,20 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.requests = Counter(
+        requests = Counter(
             "http_requests", "Requests answered", ("method", "route", "status"), registry=registry
         )
-        self.seconds = Histogram(
+        seconds = Histogram(
             "http_request_duration_seconds", "From the request's head to the answer's end",
             ("route",), buckets=_SECONDS, registry=registry,
         )  # fmt: skip
+        # Looked up once for each of their labels, of which there are few.
+        self._request = functools.cache(
+            lambda method, route, status: (
+                requests.labels(method, route, str(status)),
+                seconds.labels(route),
+            )
+        )
         self._stages = Histogram(
             "photo_stage_seconds", "Time of a photo in a stage: queue, decode, infer",
             ("stage",), buckets=_SECONDS, registry=registry,
@@ -71,6 +80,12 @@ class Metrics:
         self._model.clear()
         card = classifier.card
         self._model.labels(card.name, str(card.version), classifier.engine.name).set(1)
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered; as many methods, routes and statuses as the service knows."""
+        count, duration = self._request(method, route, status)
+        count.inc()
+        duration.observe(seconds)
 
     def batch(self, photos: int) -> None:
         """A batch has gone through the engine."""

@@ -69,8 +69,7 @@ class Observer:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         method, route = scope["method"], _route(scope)
         known = method if method in _METHODS else "other"
-        self._metrics.requests.labels(known, route, str(status)).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
+        self._metrics.request(known, route, status, seconds)
         if status == HTTPStatus.TOO_MANY_REQUESTS and not self._refusals.is_told():
             return
         level = logging.DEBUG if route in _QUIET and status == 200 else logging.INFO

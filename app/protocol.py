@@ -99,8 +99,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """An answer is out; if its request's body is not whole, the rest has a time."""
         super().on_response_complete()
-        if self._in_body and self.cycle.response_complete and not self.transport.is_closing():
-            self._wait(self.transport.close)
+        if not self.transport.is_closing():
+            self._wait_for_more()
 
     def data_received(self, data: bytes) -> None:
         """Hang up on what does not end."""
@@ -148,10 +148,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if answer is None:
             return False
         self._refused += 1
-        self.cycle = _ANSWERED  # type: ignore[assignment]
+        self.cycle = _ANSWERED  # type: ignore[assignment]  # all of a cycle that is still asked for
         own = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         self.transport.write(b"".join([STATUS_LINE[door.STATUS], *own, answer]))
-        super().on_response_complete()
+        self.on_response_complete()
         return True
 
     def _count(self, size: int) -> None:

@@ -19,7 +19,7 @@ from app.card import find_version
 from benchmarks.load import OK, Run
 from benchmarks.photos import photos_of
 from benchmarks.server import service
-from benchmarks.stops import Stop, stop_under_load
+from benchmarks.stops import UNREAD_SECONDS, Stop, stop_under_load
 from benchmarks.swaps import Swaps, swap_under_load
 from benchmarks.table import markdown, milliseconds, percentile, publish, tell, timed
 from training.command import CommandError, Parser, natural, positive, run
@@ -98,7 +98,7 @@ def _stopped(model: Path, photos: list[bytes], arguments: Namespace) -> Rows:
     slowest = max(stop.seconds for stop in stops)
     return [
         [f"accepted requests failed by {len(stops)} SIGTERMs", f"{failed} of {accepted}", "0"],
-        ["sent in the 0.1 s before, not yet read: 503", f"{unread}", ""],
+        [f"sent in the {UNREAD_SECONDS:g} s before, not yet read: 503", f"{unread}", ""],
         ["sent after SIGTERM", ", ".join(f"{key}: {n}" for key, n in later.items()), ""],
         ["exit codes", ", ".join(map(str, codes)), "0"],
         ["SIGTERM to the process's end, longest", f"{slowest:.2f} s", ""],
