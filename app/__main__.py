@@ -10,12 +10,13 @@ from contextlib import suppress
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
 
-from app import interpreter, logs
-from app.allocator import give_back_freed_memory
-from app.card import ModelError
-from app.keys import KeysError
+from app import logs
+from app.api.api_keys import KeysError
 from app.main import create_app, load_classifier
-from app.server import AddressError, Server, require_free
+from app.model.card import ModelError
+from app.server.server import AddressError, Server, require_free
+from app.serving import runtime
+from app.serving.allocator import give_back_freed_memory
 from app.settings import Settings
 
 
@@ -35,7 +36,7 @@ def main() -> None:
         sys.exit(_fail(_slip(error)))
     except (SettingsError, ModelError, KeysError, AddressError) as error:
         sys.exit(_fail(str(error)))
-    interpreter.tune()
+    runtime.tune()
     with suppress(KeyboardInterrupt):
         Server(app, settings).run()
 

@@ -16,17 +16,19 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
 
-from app import insight, predict, probes, problems, reference, request_id, web
-from app.card import Card, find_version
-from app.classifier import Classifier
-from app.door import Door
-from app.gate import REFERENCE, Gate, Rules
-from app.inference import Inference
-from app.keys import Keys, read_keys
-from app.litert import at_a_time
-from app.metrics import Metrics
-from app.observer import Observer, Refusals
-from app.rollout import Rollout
+from app.api import openapi, problems
+from app.api.api_keys import Keys, read_keys
+from app.api.middleware import request_id
+from app.api.middleware.access import REFERENCE, Gate, Rules
+from app.api.middleware.access_log import Observer, Refusals
+from app.api.routes import explain, health, page, predict
+from app.model.card import Card, find_version
+from app.model.classifier import Classifier
+from app.model.litert import at_a_time
+from app.server.load_shedding import Door
+from app.serving.metrics import Metrics
+from app.serving.model_watcher import Rollout
+from app.serving.predictor import Inference
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ def load_classifier(settings: Settings, folder: Path | None = None) -> Classifie
         folder: that version folder instead.
 
     Raises:
-        app.card.ModelError: it cannot be served; the message says why.
+        app.model.card.ModelError: it cannot be served; the message says why.
     """
     return Classifier.load(
         folder or find_version(settings.model, settings.model_version),
@@ -83,7 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings: instead of those in the environment.
 
     Raises:
-        app.keys.KeysError: the file of API keys cannot be used.
+        app.api.api_keys.KeysError: the file of API keys cannot be used.
     """
     settings = settings or Settings()
     metrics = Metrics()
@@ -122,11 +124,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     keys = _keys(settings)
     _add_middleware(app, settings, Rules(keys, settings.trusted_hosts), metrics)
     problems.install(app)
-    for routes in (predict, insight, probes):
+    for routes in (predict, explain, health):
         app.include_router(routes.router)
     app.include_router(router)
-    web.install(app)
-    reference.complete(app, bool(keys), settings.max_batch)
+    page.install(app)
+    openapi.complete(app, bool(keys), settings.max_batch)
     return app
 
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.engine import Choice
-from app.images import FORMATS, MAX_PIXELS
-from app.keys import SHORTEST
+from app.api.api_keys import SHORTEST
+from app.imaging.decode import FORMATS, MAX_PIXELS
+from app.model.engine import Choice
 
 _PILLOW_ALARM = 89_478_485  # Pillow refuses more by itself: a quarter of a gigabyte of RGB
 

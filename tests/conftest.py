@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from app.main import create_app
-from app.server import Server
+from app.server.server import Server
 from app.settings import Settings
 from tests import pictures
 

@@ -27,7 +27,7 @@ def noise(seed: int, width: int = 64, height: int = 64) -> Image.Image:
 
 
 def encode(image: Image.Image, name: str = "PNG", **options: Any) -> bytes:
-    """The bytes of the picture's file in one of `app.images.FORMATS`, or in another of Pillow's."""
+    """The bytes of the picture's file in any of Pillow's formats, or HEIC."""
     buffer = io.BytesIO()
     image.save(buffer, "HEIF" if name == "HEIC" else name, **options)
     return buffer.getvalue()

@@ -7,14 +7,14 @@ import keras
 import numpy as np
 import pytest
 
-from app.card import KERAS, load_card
-from app.classifier import Classifier
-from app.images import decode
+from app.imaging.decode import decode
+from app.model.card import KERAS, load_card
+from app.model.classifier import Classifier
 from tests.conftest import ROOT, Command
-from training.cost import multiply_adds
-from training.metrics import wilson
-from training.networks import cats_vs_dogs
-from training.originals import open_originals
+from training.data.archives import open_originals
+from training.evaluation.metrics import wilson
+from training.networks.architectures import cats_vs_dogs
+from training.networks.flops import multiply_adds
 
 MODELS = ROOT / "models"
 LECTURE, FORMER, CATS = (MODELS / "cats-vs-dogs" / version for version in "123")

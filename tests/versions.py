@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from app.card import CARD, LITERT
+from app.model.card import CARD, LITERT
 from tests.conftest import ROOT
 
 DIGITS = ROOT / "models" / "digits" / "1"

@@ -1,4 +1,4 @@
-"""A saved model against labelled photos, through `app.classifier`, from the files' bytes.
+"""A saved model against labelled photos, through `app.model.classifier`, from the files' bytes.
 
     python -m training.evaluate models/cats-vs-dogs data/cats_vs_dogs_small/test
     python -m training.evaluate models/cats-vs-dogs photos --report build/report
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from app.classifier import Classifier
-from app.photo_errors import PhotoError
-from training.command import CommandError, Parser, progress, require_writable, run
-from training.dataset import open_subset
-from training.metrics import Evaluation
-from training.report import as_text, write_report
-from training.samples import Sample
+from app.imaging.errors import PhotoError
+from app.model.classifier import Classifier
+from training.cli import CommandError, Parser, progress, require_writable, run
+from training.data.class_folders import open_subset
+from training.data.samples import Sample
+from training.evaluation.metrics import Evaluation
+from training.evaluation.report import as_text, write_report
 
 PROG = "python -m training.evaluate"
 

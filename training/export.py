@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.card import (
+from app.model.card import (
     CARD,
     EXPLAIN,
     KERAS,
@@ -28,10 +28,10 @@ from app.card import (
     matches,
     sha256,
 )
-from app.classifier import GOLDEN_TOLERANCE, Classifier
-from app.explainer import Explainer, NotExplainable
-from training.command import CommandError, Parser, run
-from training.staging import staged, write_text
+from app.model.classifier import GOLDEN_TOLERANCE, Classifier
+from app.model.explainer import Explainer, NotExplainable
+from training.atomic import staged, write_text
+from training.cli import CommandError, Parser, run
 
 PROG = "python -m training.export"
 ADDITIVITY_TOLERANCE = 1e-4
@@ -86,7 +86,7 @@ def export_litert(source: Path, destination: Path, explain: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "training.conversion",
+        "training.publishing.convert",
         *map(str, (source, destination, explain)),
     ]
     # Our own interpreter, our own module and our paths, without a shell.

@@ -13,17 +13,17 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.command import Parser, natural, positive, positive_real, run
-from training.plan import Plan, make_plan
-from training.recipes import DEFAULT, RECIPES
-from training.report import as_text
+from training.cli import Parser, natural, positive, positive_real, run
+from training.config import Plan, make_plan
+from training.evaluation.report import as_text
+from training.recipes.catalogue import DEFAULT, RECIPES
 
 if TYPE_CHECKING:
     import keras
 
-    from training.cache import Decoded
-    from training.checkpoint import State
-    from training.publish import Trained
+    from training.data.cache import Decoded
+    from training.loop.checkpoint import State
+    from training.publishing.publish import Trained
 
 PROG = "python -m training.fit"
 
@@ -35,7 +35,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     plan = make_plan(arguments)
     if arguments.dry_run:
-        from training.forecast import forecast
+        from training.dry_run import forecast
 
         print(forecast(plan))
         return
@@ -76,12 +76,12 @@ def _parser() -> Parser:
 
 
 def _fit(plan: Plan, arguments: Namespace) -> None:
-    from training.building import input_of, source_of
-    from training.cache import decode_samples
-    from training.checkpoint import RunFolder
-    from training.publish import publish
-    from training.selection import contradictions, select
-    from training.trainer import train
+    from training.data.cache import decode_samples
+    from training.data.filtering import contradictions, select
+    from training.loop.build import input_of, source_of
+    from training.loop.checkpoint import RunFolder
+    from training.loop.trainer import train
+    from training.publishing.publish import publish
 
     recipe, classes = plan.recipe, len(plan.dataset.labels)
     run_folder = RunFolder(arguments.runs / plan.name)
@@ -113,8 +113,8 @@ def _finished(
     validation: "Decoded",
 ) -> "Trained":
     """Calibrate the network and put together what is known of it."""
-    from training.calibration import calibrate
-    from training.publish import Trained
+    from training.loop.calibration import calibrate
+    from training.publishing.publish import Trained
 
     facts = _recipe_facts(plan, state)
     if plan.recipe.calibrate:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app import images, photo_errors
-from training.command import CommandError, Parser, positive, progress, run
-from training.download import ADDRESS, SHA256, SIZE, download
-from training.originals import CLASSES, Originals, open_originals
-from training.ranges import LECTURE, Ranges, in_words, parse_range, require_disjoint
-from training.samples import SUBSETS, fingerprint_of
-from training.staging import staged, write_text
+from app.imaging import decode, errors
+from training.atomic import staged, write_text
+from training.cli import CommandError, Parser, positive, progress, run
+from training.data.archives import CLASSES, Originals, open_originals
+from training.data.download import ADDRESS, SHA256, SIZE, download
+from training.data.ranges import LECTURE, Ranges, in_words, parse_range, require_disjoint
+from training.data.samples import SUBSETS, fingerprint_of
 
 PROG = "python -m training.split"
 DESTINATION = Path("data/cats_vs_dogs_small")
@@ -66,8 +66,8 @@ def make_subset(
                 continue
             try:
                 data = originals.read((name, number))
-                images.decode(data, 64, 64, 3)
-            except (photo_errors.PhotoError, zipfile.BadZipFile, zlib.error) as error:
+                decode.decode(data, 64, 64, 3)
+            except (errors.PhotoError, zipfile.BadZipFile, zlib.error) as error:
                 report.unreadable[file] = str(error)
                 continue
             (folder / file).write_bytes(data)
@@ -78,7 +78,7 @@ def split(source: Path, destination: Path, ranges: Ranges, *, force: bool = Fals
     """Make all subsets and their manifest, or nothing.
 
     Args:
-        source: see `training.originals`.
+        source: see `training.data.archives`.
         destination: the folder to make; complete or not there.
         ranges: the numbers of each subset.
         force: replace an existing `destination`.

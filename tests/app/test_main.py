@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app import images
-from app.classifier import Classifier
+from app.imaging import decode
+from app.model.classifier import Classifier
 from app.settings import Settings
 from tests import pictures
-from tests.app.uploads import BAD_UPLOADS, BadUpload
 from tests.conftest import serving, striped
+from tests.service.bad_uploads import BAD_UPLOADS, BadUpload
 
 PHOTO = pictures.encode(pictures.noise(1, 100, 80), "JPEG")
 
@@ -96,8 +96,8 @@ def test_the_model_is_described(service: httpx.Client) -> None:
     assert body["name"] == "cats-vs-dogs"
     assert body["labels"] == ["cat", "dog"]
     assert body["engine"] == "litert"
-    assert body["accepts"]["formats"] == list(images.FORMATS)
-    assert body["accepts"]["max_pixels"] == images.MAX_PIXELS
+    assert body["accepts"]["formats"] == list(decode.FORMATS)
+    assert body["accepts"]["max_pixels"] == decode.MAX_PIXELS
     assert sum(layer["parameters"] for layer in body["layers"]) == body["parameters"]
     assert 0 <= body["metrics"]["test_accuracy"]["value"] <= 1
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.server import free_port
+from benchmarks.harness.server import free_port
 from tests.conftest import ROOT
 
 BASE, OVERLAY = ROOT / "docker-compose.yml", ROOT / "docker-compose.gpu.yml"

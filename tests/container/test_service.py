@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.card import find_version, golden_pixels, load_card
-from app.classifier import GOLDEN_TOLERANCE
-from app.images import FORMATS
+from app.imaging.decode import FORMATS
+from app.model.card import find_version, golden_pixels, load_card
+from app.model.classifier import GOLDEN_TOLERANCE
 from tests import pictures
 from tests.conftest import ROOT
 from tests.container.compose import Project

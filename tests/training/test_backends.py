@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from app.card import KERAS, load_card
-from app.classifier import Classifier
+from app.model.card import KERAS, load_card
+from app.model.classifier import Classifier
 from tests.conftest import Command, write_classes
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.card import load_card
-from app.classifier import Classifier, Prediction
+from app.model.card import load_card
+from app.model.classifier import Classifier, Prediction
 from tests import pictures
 from tests.conftest import Command, striped
-from training.command import CommandError
+from training.cli import CommandError
+from training.data.samples import Sample
 from training.evaluate import evaluate
-from training.report import as_text
-from training.samples import Sample
+from training.evaluation.report import as_text
 
 
 class Scripted(Classifier):

@@ -9,17 +9,17 @@ import keras
 import numpy as np
 import pytest
 
-from app.card import CARD, EXPLAIN, KERAS, LITERT, Card, load_card, sha256
-from app.classifier import Classifier
-from app.explainer import Explainer, NotExplainable, linear
-from app.feature_maps import strips
-from app.receptive_field import centres
+from app.explain.feature_maps import strips
+from app.explain.receptive_field import centres
+from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, load_card, sha256
+from app.model.classifier import Classifier
+from app.model.explainer import Explainer, NotExplainable, linear
 from tests import pictures
 from tests.conftest import Command, shaken
-from training.command import CommandError
+from training.cli import CommandError
 from training.export import convert_again, export_litert
-from training.inside import show_inside
-from training.networks import cats_vs_dogs, digits, residual
+from training.networks.architectures import cats_vs_dogs, digits, residual
+from training.publishing.explain_outputs import show_inside
 
 
 def tiny_residual(classes: int = 2) -> keras.Model:
@@ -71,7 +71,7 @@ def test_a_network_that_ends_otherwise_has_layers_but_no_evidence() -> None:
 
 def published(folder: Path, network: keras.Model, like: Card, **changes: Any) -> Path:
     """A version folder, without explanations, of a network that nobody trained."""
-    from training.publish import Trained, _untested, _write
+    from training.publishing.publish import Trained, _untested, _write
 
     folder.mkdir(parents=True)
     network.save(folder / KERAS)

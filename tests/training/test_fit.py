@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import pytest
 
-from app.card import KERAS, load_card, versions
-from app.classifier import Classifier
+from app.model.card import KERAS, load_card, versions
+from app.model.classifier import Classifier
 from tests.conftest import ROOT, Command, write_classes
-from training.checkpoint import RunFolder
+from training.loop.checkpoint import RunFolder
 
 
 def fit_words(data: Path, base: Path, *more: object) -> list[str]:

@@ -10,9 +10,9 @@ from PIL import Image
 
 from tests import pictures
 from tests.conftest import Command
-from training.command import CommandError
-from training.originals import key_of, open_originals
-from training.ranges import LECTURE
+from training.cli import CommandError
+from training.data.archives import key_of, open_originals
+from training.data.ranges import LECTURE
 from training.split import Report, make_subset, split
 
 RANGES = {"train": [range(0, 6)], "validation": [range(6, 8)], "test": [range(8, 12)]}

@@ -1,0 +1,145 @@
+"""Around every request: its metrics, its log line, the security headers, and our own defects."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from contextvars import Context
+from http import HTTPStatus
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api import problems
+from app.api.middleware.access import PHOTOS, PROBES
+from app.serving.metrics import Metrics
+
+logger = logging.getLogger("app.access")
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_QUIET = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, and nothing new
+_REFERENCE = ("/docs", "/redoc")
+
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
+}
+_POLICY = b"content-security-policy"
+_NOTHING = b"default-src 'none'; frame-ancestors 'none'"
+# FastAPI's pages of the API reference have a script of their own inline, and draw with styles.
+_OWN = (
+    b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data: blob:; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+class Observer:
+    """Pure ASGI, as everything is that every photo goes through."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, refusals: "Refusals") -> None:
+        self._app = app
+        self._metrics = metrics
+        self._refusals = refusals
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and see what becomes of it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 0
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = with_headers(scope["path"], message.get("headers", []))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        except Exception:
+            logger.exception("%s %s failed", scope["method"], _path(scope))
+            if status:  # half an answer is out: only the server can end it
+                raise
+            answer = problems.response(scope["path"], problems.defect())
+            await answer(scope, receive, observed)
+        finally:
+            self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route = scope["method"], _route(scope)
+        known = method if method in _METHODS else "other"
+        self._metrics.request(known, route, status, seconds)
+        if status == HTTPStatus.TOO_MANY_REQUESTS and not self._refusals.is_told():
+            return
+        level = logging.DEBUG if route in _QUIET and status == 200 else logging.INFO
+        if not logger.isEnabledFor(level):
+            return
+        path, milliseconds = _path(scope), round(seconds * 1000, 1)
+        client = scope["client"][0] if scope.get("client") else None
+        fields = {
+            "method": method, "path": path, "status": status,
+            "milliseconds": milliseconds, "client": client,
+        }  # fmt: skip
+        line = "%s %s %s %d in %.1f ms"
+        logger.log(
+            level, line, client, method, path, status, milliseconds, extra={"fields": fields}
+        )
+
+
+class Refusals:
+    """Of the requests that were refused as the queue is full, one a second has a line of its own.
+
+    The others are counted in one more line: thousands a second would fill the disk, and their
+    writing took a tenth of the photos that were classified meanwhile.
+    """
+
+    def __init__(self, seconds: float = 1.0) -> None:
+        self._seconds = seconds
+        self._untold: int | None = None  # None: the next one gets a line
+
+    @property
+    def many(self) -> bool:
+        """Whether there was one within the last second, so that the next one gets no line."""
+        return self._untold is not None
+
+    def is_told(self) -> bool:
+        """Whether the refusal that has just happened gets a line; it is counted if not."""
+        if self._untold is not None:
+            self._untold += 1
+            return False
+        self._untold = 0
+        # Without a context, as the line is not about the request that happens to be under way.
+        asyncio.get_running_loop().call_later(self._seconds, self._tell, context=Context())
+        return True
+
+    def _tell(self) -> None:
+        refused, self._untold = self._untold, None
+        if refused:
+            line = "the queue is full: %d more requests were refused within %g s"
+            fields = {"status": int(HTTPStatus.TOO_MANY_REQUESTS), "refused": refused}
+            logger.warning(line, refused, self._seconds, extra={"fields": fields})
+
+
+def with_headers(path: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """An answer's headers, and what every answer to a request for `path` has beside them."""
+    headers = list(headers)
+    present = {name.lower() for name, _ in headers}
+    headers.extend(item for item in _HEADERS.items() if item[0] not in present)
+    if _POLICY not in present:
+        headers.append((_POLICY, _OWN if path.startswith(_REFERENCE) else _NOTHING))
+    return headers
+
+
+def _route(scope: Scope) -> str:
+    """The route's pattern: as many label values as there are routes, whatever is asked for."""
+    path = getattr(scope.get("route"), "path", None)
+    if path is None and scope["path"] in PHOTOS | PROBES:
+        path = scope["path"]  # turned away before it was routed
+    return str(path) if path else "other"
+
+
+def _path(scope: Scope) -> str:
+    """The path as it was sent: ASCII, and no line break that would forge a log line."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("unicode_escape")
+    return raw[:200].decode("ascii", "backslashreplace")

@@ -1,0 +1,70 @@
+"""The routes for those who run the service: `/livez`, `/readyz` and `/metrics`."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from app.api import problems
+from app.api.schemas import ModelName
+from app.serving.model_watcher import Rollout
+
+router = APIRouter()
+
+
+class Alive(BaseModel):
+    """The answer of `/livez`."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Refused(BaseModel):
+    """A version on disk that is not served, and why."""
+
+    version: str
+    reason: str
+
+
+class Ready(BaseModel):
+    """The answer of `/readyz`."""
+
+    status: Literal["ready"] = "ready"
+    model: ModelName
+    refused: list[Refused] = Field(description="newer versions that cannot be served")
+
+
+@router.head("/livez", include_in_schema=False)
+@router.get("/livez", summary="Is the process alive")
+async def livez() -> Alive:
+    """Answers as long as the event loop turns."""
+    return Alive()
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", summary="Will it answer right", responses=problems.responses(503))
+async def readyz(request: Request) -> Ready:
+    """Ready once a model has reproduced its card's golden predictions, until SIGTERM."""
+    if request.app.state.draining:
+        detail = "The service is draining: it is being stopped."
+        raise problems.Problem(503, "draining", "The service is draining", detail)
+    rollout: Rollout = request.state.rollout
+    card = rollout.classifier.card
+    return Ready(
+        model=ModelName(name=card.name, version=card.version),
+        refused=[Refused(version=name, reason=why) for name, why in rollout.refused.items()],
+    )
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **problems.responses(400, 401, 403, 503),
+    },
+)
+async def metrics(request: Request) -> Response:
+    """In Prometheus's text format."""
+    text = request.app.state.metrics.text()
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,106 @@
+"""The JSON that the routes answer with."""
+
+import base64
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from app.explain.attribution import Explanation
+from app.explain.feature_maps import Strip
+from app.model.card import Card
+from app.model.classifier import Prediction
+
+
+class ModelName(BaseModel):
+    """Which model answered."""
+
+    name: str
+    version: int
+
+
+class PredictionBody(BaseModel):
+    """`probability` belongs to `label`; `probabilities` names every label and sums to 1."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    model: ModelName
+
+    @classmethod
+    def of(cls, card: Card, prediction: Prediction) -> "PredictionBody":
+        """A prediction as JSON."""
+        return cls(**_prediction(card, prediction))
+
+
+class EvidenceBody(BaseModel):
+    """Why one label: all numbers of `map` and `bias` add up to `logit`."""
+
+    logit: float
+    bias: float
+    map: list[list[float]] = Field(description="rows from the top; above 0 is for the label")
+
+
+class ExplanationBody(PredictionBody):
+    """A prediction and the evidence for every label, place by place."""
+
+    rows: list[float] = Field(description="centres of the map's rows, as fractions of the height")
+    columns: list[float] = Field(description="centres of its columns, as fractions of the width")
+    evidence: dict[str, EvidenceBody]
+
+    @classmethod
+    def explaining(cls, card: Card, explanation: Explanation) -> "ExplanationBody":
+        """An explanation as JSON."""
+        return cls(
+            **_prediction(card, explanation.prediction),
+            rows=explanation.rows,
+            columns=explanation.columns,
+            evidence={
+                label: EvidenceBody(logit=one.logit, bias=one.bias, map=one.map.tolist())
+                for label, one in explanation.evidence.items()
+            },
+        )
+
+
+class StripBody(BaseModel):
+    """One step of a layer, drawn: zero is dark, above it is orange, below it blue."""
+
+    layer: str = Field(description="the layer's name on the card")
+    step: str = Field(description="convolution, ReLU or pooling")
+    shape: tuple[int, int, int] = Field(description="height, width and channels of the whole map")
+    channels: list[int] = Field(description="the channels in the picture, from left to right")
+    low: float = Field(description="the map's smallest value")
+    high: float
+    png: str = Field(description="the picture, as a data URI")
+
+
+class LayersBody(BaseModel):
+    """A photo's way through the layers, in the network's order."""
+
+    strips: list[StripBody]
+    model: ModelName
+
+    @classmethod
+    def of(cls, card: Card, strips: list[Strip]) -> "LayersBody":
+        """Strips as JSON."""
+        bodies = [
+            StripBody(
+                layer=strip.layer,
+                step=strip.step,
+                shape=strip.shape,
+                channels=strip.channels,
+                low=strip.low,
+                high=strip.high,
+                png="data:image/png;base64," + base64.b64encode(strip.png).decode(),
+            )
+            for strip in strips
+        ]
+        return cls(strips=bodies, model=ModelName(name=card.name, version=card.version))
+
+
+def _prediction(card: Card, prediction: Prediction) -> dict[str, Any]:
+    return {
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "probabilities": prediction.probabilities,
+        "model": ModelName(name=card.name, version=card.version),
+    }

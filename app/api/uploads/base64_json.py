@@ -1,0 +1,95 @@
+"""Photos in JSON: base64, alone or in a data URI. Addresses are not fetched.
+
+A service that fetches what it is told to can be sent to places that only it can reach.
+"""
+
+import binascii
+import re
+from typing import Any
+
+from pydantic_core import from_json
+
+from app.api.problems import Problem
+
+ONE, MANY = "image", "images"
+
+SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "format": "byte",
+    "description": "the photo's file in base64, or as a data URI (data:image/jpeg;base64,...)",
+}
+
+# What a JSON text is built of; a photo in a list takes one comma, and one more as a data URI.
+_STRUCTURE = (b",", b"[", b"{", b":")
+_OTHER_MEMBERS, _PER_PHOTO = 1000, 8
+
+_DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+
+
+def one(body: bytes) -> bytes:
+    """The photo of `{"image": "..."}`.
+
+    Raises:
+        Problem: 400 no JSON, 422 no such member, or it is not base64.
+    """
+    photo = decode(_member(body, ONE))
+    if isinstance(photo, Problem):
+        raise photo
+    return photo
+
+
+def many(body: bytes) -> list[str]:
+    """The strings of `{"images": ["...", ...]}`, for `decode`.
+
+    Raises:
+        Problem: 400 no JSON, 422 no such member, or it is no list of strings.
+    """
+    values = _member(body, MANY)
+    strings = isinstance(values, list) and all(isinstance(value, str) for value in values)
+    if not strings or not values:
+        detail = f"The member '{MANY}' is not a list of strings, with at least one photo."
+        raise Problem(422, "not-a-list", "The member is not a list of photos", detail)
+    return list(values)
+
+
+def is_crowded(body: bytes, photos: int) -> bool:
+    """Whether the body has far more members and elements than so many photos need.
+
+    Counted in its bytes, which takes milliseconds: parsing millions of empty strings takes
+    seconds, and no other request is answered meanwhile. Base64 has none of these characters.
+    """
+    return sum(map(body.count, _STRUCTURE)) > _OTHER_MEMBERS + _PER_PHOTO * photos
+
+
+def decode(value: Any) -> bytes | Problem:
+    """The photo's file in one base64 string or data URI, or what is wrong with it."""
+    if not isinstance(value, str):
+        return _unusable("it is not a string")
+    if value[:8].lower().startswith(("http://", "https://", "file://")):
+        return _unusable("it is an address, and addresses are not fetched")
+    prefix = _DATA_URI.match(value)
+    if prefix is None and value[:5].lower() == "data:":
+        return _unusable("the data URI is not one of base64")
+    text = "".join(value[prefix.end() if prefix else 0 :].split()).rstrip("=")
+    try:
+        # Padding carries nothing, and many leave it out.
+        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except ValueError as error:
+        return _unusable(f"it is not base64 ({str(error).lower()})")
+
+
+def _member(body: bytes, name: str) -> Any:
+    try:
+        value = from_json(body, cache_strings=False)
+    except ValueError as error:
+        detail = f"The body is not JSON: {error}."
+        raise Problem(400, "malformed-body", "The body is malformed", detail) from error
+    if not isinstance(value, dict) or name not in value:
+        detail = f"The body is not a JSON object with a member '{name}'."
+        raise Problem(422, "missing-field", "The member is missing", detail)
+    return value[name]
+
+
+def _unusable(reason: str) -> Problem:
+    detail = f"The photo cannot be read from the JSON: {reason}. Send its file in base64."
+    return Problem(422, "not-base64", "The photo is not base64", detail)

@@ -1,0 +1,71 @@
+"""The answer about one photo, with the evidence for each label, place by place."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.explain.receptive_field import centres
+from app.model.card import Card
+from app.model.classifier import Classifier, Prediction
+from app.model.explainer import Terms
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for one label: `map.sum() + bias == logit`, to float32's precision.
+
+    `map` float32 (h, w): above 0 a place speaks for the label, below 0 against it.
+    """
+
+    map: np.ndarray
+    bias: float
+    logit: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A prediction and its reasons.
+
+    `rows` and `columns` are the places' centres as fractions of the photo's height and
+    width; `evidence` has an entry a label.
+    """
+
+    prediction: Prediction
+    rows: list[float]
+    columns: list[float]
+    evidence: dict[str, Evidence]
+
+
+def explain(classifier: Classifier, data: bytes) -> Explanation:
+    """Classify one photo from the bytes of its file, and say why.
+
+    Raises:
+        app.imaging.errors.PhotoError: the bytes are not a usable photo.
+        app.model.explainer.NotExplainable: the model has no evidence to give.
+    """
+    terms = classifier.explainer.terms(classifier.pixels(data))
+    prediction = classifier.label(terms.probabilities)
+    height, width = terms.maps.shape[:2]
+    return Explanation(
+        prediction,
+        rows=centres(classifier.card, height, 0),
+        columns=centres(classifier.card, width, 1),
+        evidence=by_label(classifier.card, terms),
+    )
+
+
+def by_label(card: Card, terms: Terms) -> dict[str, Evidence]:
+    """The network's terms, an entry a label.
+
+    One sigmoid output is the logit of the second label; the first label's is its negative,
+    as a softmax over the two would have the same difference.
+    """
+    columns = [
+        (terms.maps[..., output], float(terms.bias[output]), float(terms.logits[output]))
+        for output in range(card.outputs)
+    ]
+    if card.activation == "sigmoid":
+        values, bias, logit = columns[0]
+        # 0 - x, as -0.0 would be an odd thing to read in JSON.
+        columns.insert(0, (0 - values, 0 - bias, 0 - logit))
+    return {label: Evidence(*column) for label, column in zip(card.labels, columns, strict=True)}

@@ -1,0 +1,103 @@
+"""What Prometheus can ask for. The values of every label are bounded, whatever clients send."""
+
+import functools
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from app.model.classifier import Classifier
+from app.serving.predictor import Answer, Inference
+
+# From a small network's share of a millisecond to the default deadline.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+_BATCHES = (1, 2, 4, 8, 16, 32)
+
+
+class Metrics:
+    """A registry of its own, so that several services can live in one process."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        requests = Counter(
+            "http_requests", "Requests answered", ("method", "route", "status"), registry=registry
+        )
+        seconds = Histogram(
+            "http_request_duration_seconds", "From the request's head to the answer's end",
+            ("route",), buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        # Looked up once for each of their labels, of which there are few.
+        self._request = functools.cache(
+            lambda method, route, status: (
+                requests.labels(method, route, str(status)),
+                seconds.labels(route),
+            )
+        )
+        self._stages = Histogram(
+            "photo_stage_seconds", "Time of a photo in a stage: queue, decode, infer",
+            ("stage",), buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self._batch = Histogram(
+            "engine_batch_size", "Photos in a run of the engine", buckets=_BATCHES,
+            registry=registry,
+        )  # fmt: skip
+        self._waiting = Gauge("photo_queue_depth", "Photos that wait", registry=registry)
+        self._inside = Gauge(
+            "photos_inside", "Photos that wait or are worked on", registry=registry
+        )
+        self._probability = Histogram(
+            "prediction_probability", "Predictions, by label and by its probability",
+            ("label",), buckets=_PROBABILITIES, registry=registry,
+        )  # fmt: skip
+        self._model = Gauge(
+            "model_info", "The served model", ("name", "version", "engine"), registry=registry
+        )
+        self.swaps = Counter("model_swaps", "New versions taken over", registry=registry)
+        self.refusals = Counter("model_refusals", "New versions refused", registry=registry)
+        self.refused = Gauge(
+            "model_refused", "1 for a version on disk that was refused", ("version",),
+            registry=registry,
+        )  # fmt: skip
+        # The stages of every request: looked up once.
+        self._queue, self._decode, self._infer = map(
+            self._stages.labels, ("queue", "decode", "infer")
+        )
+
+    def watch(self, inference: Inference) -> None:
+        """Have the depth of the queue read when it is asked for."""
+        self._waiting.set_function(lambda: inference.waiting)
+        self._inside.set_function(lambda: inference.places.taken)
+
+    def serve(self, classifier: Classifier) -> None:
+        """Another model is served from now on."""
+        self._model.clear()
+        card = classifier.card
+        self._model.labels(card.name, str(card.version), classifier.engine.name).set(1)
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered; as many methods, routes and statuses as the service knows."""
+        count, duration = self._request(method, route, status)
+        count.inc()
+        duration.observe(seconds)
+
+    def batch(self, photos: int) -> None:
+        """A batch has gone through the engine."""
+        self._batch.observe(photos)
+
+    def answer(self, answer: Answer) -> None:
+        """A photo was answered."""
+        self._queue.observe(answer.queue)
+        self._decode.observe(answer.decode)
+        self._infer.observe(answer.infer)
+        self._probability.labels(answer.prediction.label).observe(answer.prediction.probability)
+
+    def text(self) -> bytes:
+        """All of them in Prometheus's text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,129 @@
+"""Which version is served: a newer one is taken over without a pause, a broken one never."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from app.model.card import CARD, ModelError, versions
+from app.model.classifier import Classifier
+from app.serving.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+# What tells two states of a folder apart: each file's name, size and time.
+Print = tuple[tuple[str, int, int], ...]
+
+
+class Rollout:
+    """The served classifier, and the versions beside it on disk.
+
+    Whoever handles a request holds on to the classifier it began with; the last one to let
+    it go frees it.
+
+    Args:
+        classifier: the one to begin with.
+        load: loads, warms and checks a version folder; raises `ModelError`.
+        path: the folder of all versions, or one version's.
+        version: never serve another one.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        load: Callable[[Path], Classifier],
+        path: Path,
+        version: int | None,
+        metrics: Metrics,
+    ) -> None:
+        self.classifier = classifier
+        self.refused: dict[str, str] = {}
+        self._load = load
+        self._path = path
+        self._pinned = version
+        self._metrics = metrics
+        self._served = fingerprint(classifier.folder)
+        self._seen: dict[Path, Print] = {}  # of the folders that were refused
+        self._again = asyncio.Event()
+        metrics.serve(classifier)
+
+    def check_now(self) -> None:
+        """Look for another version soon, and try those again that were refused."""
+        self._seen.clear()
+        self._again.set()
+
+    async def watch(self, seconds: float) -> None:
+        """Look for another version every `seconds` (0: never) and when told to, for ever."""
+        while True:
+            try:
+                async with asyncio.timeout(seconds or None):
+                    await self._again.wait()
+            except TimeoutError:
+                pass
+            self._again.clear()
+            try:
+                await asyncio.to_thread(self.check)
+            except Exception:  # the old version must go on being served, and being watched
+                logger.exception("looking for another version failed")
+
+    def check(self) -> None:
+        """Serve the newest version on disk that can be served; takes as long as loading it."""
+        folders = self._folders()
+        for name in set(self.refused) - {folder.name for folder in folders}:
+            self._forget(name)
+        for folder in folders:
+            state = fingerprint(folder)
+            served = folder == self.classifier.folder
+            if served and state == self._served:
+                return
+            if self._seen.get(folder) != state and self._take_over(folder, state):
+                return
+            if served:  # damaged on disk, but not in memory: no reason for an older one
+                return
+
+    def _folders(self) -> list[Path]:
+        """The version folders that may be served, the newest first."""
+        if (self._path / CARD).is_file():
+            return [self._path]
+        numbers = versions(self._path)
+        if self._pinned is not None:
+            numbers = [number for number in numbers if number == self._pinned]
+        return [self._path / str(number) for number in reversed(numbers)]
+
+    def _take_over(self, folder: Path, state: Print) -> bool:
+        try:
+            classifier = self._load(folder)
+        except ModelError as error:
+            self._refuse(folder.name, str(error))
+            self._seen[folder] = state
+            return False
+        before = self.classifier.card.version
+        self.classifier, self._served = classifier, state
+        self._forget(folder.name)
+        self._metrics.swaps.inc()
+        self._metrics.serve(classifier)
+        card = classifier.card
+        logger.info("serving %s version %d instead of %d", card.name, card.version, before)
+        return True
+
+    def _refuse(self, version: str, reason: str) -> None:
+        still = self.classifier.card.version
+        logger.error("version %s is refused, %d is served on: %s", version, still, reason)
+        # Clients read this, and have no use for the paths of this machine.
+        self.refused[version] = re.sub(r"(?<![\w.])[\w.~-]*/\S*/", "", reason)
+        self._metrics.refusals.inc()
+        self._metrics.refused.labels(version).set(1)
+
+    def _forget(self, version: str) -> None:
+        if self.refused.pop(version, None) is not None:
+            self._metrics.refused.remove(version)
+
+
+def fingerprint(folder: Path) -> Print:
+    """The names, sizes and times (ns) of a folder's files; empty if it is not there."""
+    try:
+        entries = [(entry.name, entry.stat()) for entry in folder.iterdir()]
+    except OSError:
+        return ()
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in entries))

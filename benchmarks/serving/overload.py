@@ -1,0 +1,129 @@
+"""Ten times the load that the service can carry: how long accepted requests take, what is refused.
+
+    python -m benchmarks.serving.overload
+    python -m benchmarks.serving.overload --times 10 --seconds 15
+
+Full load is the most clients, each sending its next photo when answered, that are all served
+without one refusal: looked for, then measured. Overload is an open loop: photos are sent at ten
+times the rate that full load reached, whatever is answered. Times count from sending; how late
+the generator itself was is shown beside them; what it takes of the machine, the service lacks, so
+it runs on uvloop, as the service does. The table goes to build/benchmarks/overload.md.
+The defaults take about a minute.
+"""
+
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.harness.load import OK, Run, at_rate, in_turn, multipart, raw
+from benchmarks.harness.photos import photos_of
+from benchmarks.harness.server import Server, service
+from benchmarks.harness.table import (
+    clients_of,
+    markdown,
+    milliseconds,
+    percentile,
+    publish,
+    tell,
+    timed,
+)
+from training.cli import CommandError, Parser, positive, positive_real, run
+
+PROG = "python -m benchmarks.serving.overload"
+TRIAL_SECONDS = 2.0
+MOST_CLIENTS = 256
+TOO_MANY = 429
+MOST_RATIO = 1.5
+
+
+def main() -> None:
+    """The command."""
+    parser = Parser(PROG, description="Send more than the service can carry.")
+    parser.add_argument("--model", type=Path, default=Path("models/cats-vs-dogs/1"))
+    parser.add_argument("--times", type=positive_real, default=10, help="the full load's rate")
+    parser.add_argument("--seconds", type=positive_real, default=10, help="for each figure")
+    parser.add_argument("--clients", type=positive, help="full load (default: looked for)")
+    parser.add_argument("--connections", type=positive, default=500, help="at most, at a time")
+    parser.add_argument("--body", choices=("multipart", "raw"), default="multipart")
+    parser.add_argument("--photos", type=Path, help="a folder of JPEGs (default: made ones)")
+    arguments = parser.parse_args()
+    encode: Callable[[bytes], bytes] = raw if arguments.body == "raw" else multipart
+    requests = [encode(photo) for photo in photos_of(arguments.photos)]
+    with timed("benchmarks.serving.overload"), service(arguments.model) as server:
+        clients = arguments.clients or most_clients(server, requests)
+        tell(f"full load: {clients_of(clients)}")
+        full = _closed(server, requests, clients, arguments.seconds)
+        rate = arguments.times * full.rate
+        if not full.rate:
+            raise CommandError(f"No photo was answered by 200: {dict(full.statuses)}.")
+        tell(f"full load: {full.rate:.1f} photos/s; now {rate:.0f} requests/s")
+        over = uvloop.run(
+            at_rate(server.port, requests, rate, arguments.seconds, arguments.connections)
+        )
+        after = _closed(server, requests, clients, TRIAL_SECONDS)
+    publish("overload", report(clients, full, over, after, arguments.times))
+
+
+def most_clients(server: Server, requests: list[bytes]) -> int:
+    """The most clients that are answered by 200 all the time, to within an eighth."""
+
+    def all_served(clients: int) -> bool:
+        seen = _closed(server, requests, clients, TRIAL_SECONDS)
+        tell(f"{clients_of(clients):>11}: {seen.rate:.1f} photos/s, {dict(seen.statuses)}")
+        return set(seen.statuses) == {OK}
+
+    low = 1
+    while low < MOST_CLIENTS and all_served(2 * low):
+        low *= 2
+    high = 2 * low if low < MOST_CLIENTS else low
+    while high - low > max(1, low // 8):
+        middle = (low + high) // 2
+        low, high = (middle, high) if all_served(middle) else (low, middle)
+    return low
+
+
+def report(clients: int, full: Run, over: Run, after: Run, times: float) -> str:
+    """The table, and what it is held to."""
+    names = [f"full load: {clients_of(clients)}", f"{times:g} x that rate", "full load, afterwards"]
+    rows = [_row(name, each) for name, each in zip(names, (full, over, after), strict=True)]
+    ratio = percentile(over.times(), 99) / percentile(full.times(), 99)
+    others = sum(n for status, n in over.statuses.items() if status not in (OK, TOO_MANY))
+    lines = [f"p99 of accepted: {ratio:.2f} times that at full load (wanted: <= {MOST_RATIO})"]
+    lines.append(f"neither 200 nor 429: {others} (wanted: 0)")
+    if not over.statuses[TOO_MANY]:
+        lines.append("Nothing was refused: this service has no bounded queue.")
+    lines.append(
+        f"The generator sent late by {milliseconds(percentile(over.late, 99))} (p99); "
+        f"{over.unsent} requests found no free connection and were not sent."
+    )
+    header = ["load", "sent/s", "answers by status (0: none)", "200/s", "p50 of 200", "p99 of 200"]
+    return markdown([*header, "p99 of 429"], rows) + "\n\n" + "\n".join(lines)
+
+
+def _row(name: str, seen: Run) -> list[str]:
+    statuses = ", ".join(f"{status}: {count}" for status, count in sorted(seen.statuses.items()))
+    ok, refused = seen.times(), seen.times(TOO_MANY)
+    sent = [answer.sent for answer in seen.answers]
+    seconds = max(sent, default=0) - min(sent, default=0)
+    return [
+        name,
+        f"{len(seen.answers) / max(seconds, 1e-9):.0f}",
+        statuses,
+        f"{seen.rate:.1f}",
+        milliseconds(percentile(ok, 50)),
+        milliseconds(percentile(ok, 99)),
+        milliseconds(percentile(refused, 99)) if refused else "",
+    ]
+
+
+def _closed(server: Server, requests: list[bytes], clients: int, seconds: float) -> Run:
+    ends = time.perf_counter() + seconds
+    work = itertools.cycle(requests)
+    return uvloop.run(in_turn(server.port, work, clients, lambda: time.perf_counter() > ends))
+
+
+if __name__ == "__main__":
+    run(PROG, main)

@@ -1,0 +1,53 @@
+"""What every peer serves: the published `.keras` network as one traced TensorFlow graph.
+
+The photo goes through the decoder of `app.imaging.decode`, reduced-scale JPEG decoding included,
+which none of the peers would bring along: what is compared is the serving, not the decoding.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from app.imaging.decode import decode
+from app.model.card import KERAS, Card, load_card
+
+MODEL = "BENCHMARK_MODEL"  # the environment variable with the version folder
+WORKERS = "BENCHMARK_WORKERS"
+
+
+class Network:
+    """Photos in, probabilities out; loaded and traced once."""
+
+    def __init__(self) -> None:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        import keras
+        import tensorflow as tf
+
+        folder = Path(os.environ[MODEL])
+        self.card: Card = load_card(folder)
+        network = keras.saving.load_model(folder / KERAS, compile=False)
+        shape = self.card.input
+        self._forward = tf.function(
+            lambda pixels: network(tf.cast(pixels, tf.float32), training=False),
+            input_signature=[
+                tf.TensorSpec((None, shape.height, shape.width, shape.channels), tf.uint8)
+            ],
+        )
+        self.run(np.zeros((1, shape.height, shape.width, shape.channels), np.uint8))
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """A photo's file -> uint8 (height, width, channels)."""
+        shape = self.card.input
+        return decode(data, shape.height, shape.width, shape.channels)
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """uint8 (photos, height, width, channels) -> float32 (photos, outputs)."""
+        outputs: np.ndarray = self._forward(batch).numpy()
+        return outputs
+
+    def answer(self, outputs: np.ndarray) -> dict[str, float]:
+        """The network's outputs for one photo as label -> probability."""
+        if self.card.activation == "sigmoid":
+            outputs = np.array([1 - outputs[0], outputs[0]])
+        return dict(zip(self.card.labels, map(float, outputs), strict=True))

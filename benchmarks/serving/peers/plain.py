@@ -1,0 +1,25 @@
+"""A careful FastAPI template: a `def` endpoint in the thread pool, and a traced graph.
+
+BENCHMARK_MODEL=models/cats-vs-dogs/1 uvicorn benchmarks.serving.peers.plain:app
+"""
+
+import numpy as np
+from fastapi import FastAPI, UploadFile
+
+from benchmarks.serving.peers.network import Network
+
+network = Network()
+app = FastAPI()
+
+
+@app.get("/readyz")
+def readyz() -> str:
+    """Answers once the module is loaded."""
+    return "ready"
+
+
+@app.post("/predict")
+def predict(file: UploadFile) -> dict[str, float]:
+    """One photo."""
+    pixels = network.decode(file.file.read())
+    return network.answer(network.run(pixels[np.newaxis])[0])

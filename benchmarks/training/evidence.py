@@ -1,0 +1,212 @@
+"""Does the evidence add up, and does it point at what the photo shows?
+
+    python -m benchmarks.training.evidence models/cats-vs-dogs/1 data/cats_vs_dogs_small/test
+    python -m benchmarks.training.evidence models/digits/1 mnist.npz
+
+Three figures, all through the decoder and the files that serve:
+
+additivity  the largest |sum of a map + bias - logit| over all photos and labels
+blanking    how far the answer's probability falls when the fifth with the most evidence for it
+            is painted over with the photo's mean colour, against a random fifth (the mean
+            over `--random` draws a photo): a fifth of the map's places, each as large as two
+            are apart, which need not cover the photo; and a fifth of the whole photo, in
+            10 x 10 squares that have the evidence of the smooth map drawn over it
+sanity      how alike the maps stay when the last layer's weights are shuffled among the
+            places (Spearman's rank correlation, mean over photos): near 0, or the map would
+            show the photo and not the network. Source: J. Adebayo et al., Sanity checks for
+            saliency maps (2018)
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from app.explain.attribution import Evidence, Explanation, by_label, explain
+from app.explain.heatmap import spread
+from app.model.card import EXPLAIN, KERAS, LITERT, Card, find_version, sha256
+from app.model.classifier import Classifier
+from app.model.explainer import Explainer
+from training.cli import Parser, natural, positive, progress, run
+from training.data.class_folders import open_subset
+from training.data.mnist import open_arrays
+from training.data.samples import Sample
+from training.publishing.convert import convert
+
+PROG = "python -m benchmarks.training.evidence"
+_SHARE = 0.2  # of the places that are painted over
+
+
+@dataclass(frozen=True)
+class Drops:
+    """Mean fall of the answer's probability."""
+
+    evidence: float
+    random: float
+
+
+def main() -> None:
+    """The command."""
+    parser = Parser(PROG, description="Measure a model's evidence on labelled photos.")
+    parser.add_argument("model", type=Path, help="a version folder with explain.tflite")
+    parser.add_argument("photos", type=Path, help="FOLDER/CLASS/PHOTO, or an .npz of digits")
+    parser.add_argument("--photos-to-blank", type=positive, default=500, help="default: 500")
+    parser.add_argument("--random", type=positive, default=5, help="draws a photo (default: 5)")
+    parser.add_argument("--shuffles", type=positive, default=5, help="default: 5")
+    parser.add_argument("--seed", type=natural, default=0)
+    arguments = parser.parse_args()
+    folder = find_version(arguments.model)
+    classifier = Classifier.load(folder, engine="litert")
+    samples = _samples(arguments.photos, classifier.card)
+    random = np.random.default_rng(arguments.seed)
+    error = largest_error(classifier, samples)
+    print(f"additivity: at most {error:.1e} off over {len(samples):,} photos")
+    some = [samples[i] for i in random.permutation(len(samples))[: arguments.photos_to_blank]]
+    for whole, of in ((False, "the places"), (True, "the photo")):
+        drops = blanking(classifier, some, arguments.random, random, whole=whole)
+        print(
+            f"blanking {_SHARE:.0%} of {of}: the probability falls by {drops.evidence:.3f} by "
+            f"evidence, by {drops.random:.3f} at random (mean over {len(some)} photos)"
+        )
+    likeness = [
+        shuffled_likeness(classifier, folder, some, random) for _ in range(arguments.shuffles)
+    ]
+    print(
+        f"sanity: rank correlation {np.mean(likeness):+.3f} with the maps of shuffled weights "
+        f"(means of {len(likeness)} shuffles from {min(likeness):+.3f} to {max(likeness):+.3f})"
+    )
+
+
+def largest_error(classifier: Classifier, samples: Sequence[Sample]) -> float:
+    """The largest |map.sum() + bias - logit| over photos and labels."""
+    worst = 0.0
+    for sample in progress(samples, "adding up", "photo"):
+        for one in explain(classifier, sample.read()).evidence.values():
+            total = float(one.map.sum(dtype=np.float64)) + one.bias
+            worst = max(worst, abs(total - one.logit))
+    return worst
+
+
+def blanking(
+    classifier: Classifier,
+    samples: Sequence[Sample],
+    draws: int,
+    random: np.random.Generator,
+    *,
+    whole: bool,
+) -> Drops:
+    """Paint over what has the most evidence for the answer, and over random places.
+
+    Args:
+        classifier, samples: the model and the photos.
+        draws: how often a photo is painted over at random.
+        random: draws the places.
+        whole: squares of the whole photo instead of the map's own places.
+    """
+    falls: list[tuple[float, float]] = []
+    for sample in progress(samples, "blanking", "photo"):
+        data = sample.read()
+        pixels = classifier.pixels(data)
+        explanation = explain(classifier, data)
+        answer = explanation.prediction
+        grid = _squares(explanation) if whole else _places(explanation)
+        chosen = [_most(grid.values)]
+        chosen += [_most(random.random(grid.values.shape)) for _ in range(draws)]
+        batch = np.stack([_painted(pixels, places, grid) for places in chosen])
+        left = [p.probabilities[answer.label] for p in classifier.predict_pixels(batch)]
+        at_random = float(np.mean(left[1:]))
+        falls.append((answer.probability - left[0], answer.probability - at_random))
+    mean = np.mean(falls, axis=0)
+    return Drops(evidence=float(mean[0]), random=float(mean[1]))
+
+
+def shuffled_likeness(
+    classifier: Classifier, folder: Path, samples: Sequence[Sample], random: np.random.Generator
+) -> float:
+    """Mean rank correlation of the answer's map with that of a shuffled last layer."""
+    likeness = []
+    with tempfile.TemporaryDirectory() as scratch:
+        other = _shuffled(folder, Path(scratch), classifier.card, random)
+        for sample in progress(samples, "shuffled", "photo"):
+            data = sample.read()
+            explanation = explain(classifier, data)
+            label = explanation.prediction.label
+            evidence = by_label(classifier.card, other.terms(classifier.pixels(data)))
+            maps = (_relative(explanation.evidence, label), _relative(evidence, label))
+            likeness.append(spearmanr(*(values.ravel() for values in maps)).statistic)
+    return float(np.nanmean(likeness))
+
+
+def _shuffled(folder: Path, scratch: Path, card: Card, random: np.random.Generator) -> Explainer:
+    import keras
+
+    network = keras.saving.load_model(folder / KERAS, compile=False, safe_mode=True)
+    kernel, bias = network.layers[-1].get_weights()
+    network.layers[-1].set_weights([random.permuted(kernel, axis=0), bias])
+    network.save(scratch / KERAS)
+    convert(*(str(scratch / name) for name in (KERAS, LITERT, EXPLAIN)))
+    files = card.files | {EXPLAIN: sha256(scratch / EXPLAIN)}
+    return Explainer(scratch, card.model_copy(update={"files": files}))
+
+
+def _samples(path: Path, card: Card) -> list[Sample]:
+    if path.suffix == ".npz":
+        return open_arrays(path).test
+    return open_subset(path, card.labels)
+
+
+def _relative(evidence: dict[str, Evidence], label: str) -> np.ndarray:
+    """A label's map less the labels' mean: what speaks for it more than for the others."""
+    mean = np.mean([one.map for one in evidence.values()], axis=0)
+    return np.asarray(evidence[label].map - mean)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Values at places, whose centres are fractions of the photo's height and width."""
+
+    values: np.ndarray
+    rows: list[float]
+    columns: list[float]
+
+
+def _places(explanation: Explanation) -> _Grid:
+    values = _relative(explanation.evidence, explanation.prediction.label)
+    return _Grid(values, explanation.rows, explanation.columns)
+
+
+def _squares(explanation: Explanation) -> _Grid:
+    places = _places(explanation)
+    scaled = places.values / np.abs(places.values).max()
+    even = [(place + 0.5) / 10 for place in range(10)]
+    return _Grid(spread(scaled, places.rows, places.columns, 10, 10), even, even)
+
+
+def _most(values: np.ndarray) -> np.ndarray:
+    """A mask of the fifth with the highest values, at least one."""
+    count = max(1, round(_SHARE * values.size))
+    mask = np.zeros(values.size, bool)
+    mask[np.argsort(-values, axis=None)[:count]] = True
+    return mask.reshape(values.shape)
+
+
+def _painted(pixels: np.ndarray, chosen: np.ndarray, grid: _Grid) -> np.ndarray:
+    """Each chosen place's rectangle, as wide as two places are apart, in the mean colour."""
+    down = _nearest(grid.rows, pixels.shape[0])
+    across = _nearest(grid.columns, pixels.shape[1])
+    mask = (down.astype(int) @ chosen.astype(int) @ across.T.astype(int)) > 0
+    return np.asarray(np.where(mask[..., np.newaxis], pixels.mean((0, 1)), pixels), np.uint8)
+
+
+def _nearest(centres: list[float], pixels: int) -> np.ndarray:
+    """Bool (pixels, places): whether a pixel lies within half a step of a place's centre."""
+    step = centres[1] - centres[0]
+    middles = (np.arange(pixels) + 0.5) / pixels
+    return np.asarray(np.abs(middles[:, np.newaxis] - centres) <= step / 2)
+
+
+if __name__ == "__main__":
+    run(PROG, main)

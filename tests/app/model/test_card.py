@@ -1,0 +1,159 @@
+"""The version folder: found, checked, and refused with one clear line."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.model.card import (
+    CARD,
+    EXPLAIN,
+    KERAS,
+    LITERT,
+    Input,
+    ModelError,
+    find_version,
+    golden_pixels,
+    load_card,
+    matches,
+    sha256,
+    versions,
+)
+
+
+@pytest.fixture
+def folder(stripes_model: Path, tmp_path: Path) -> Path:
+    """A copy of a real version folder, to be damaged."""
+    return Path(shutil.copytree(stripes_model, tmp_path / "stripes" / "1"))
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps(card | changes))
+
+
+def test_a_published_folder_loads(folder: Path) -> None:
+    card = load_card(folder)
+    assert card.labels == ("down", "level", "slope")
+    assert card.outputs == 3
+    plots = {"training.png", "evaluation.png"}
+    assert set(card.files) == {KERAS, LITERT, EXPLAIN, "README.md"} | plots
+    assert {entry.name for entry in folder.iterdir()} == {CARD, *card.files}
+
+
+@pytest.mark.parametrize("name", [KERAS, LITERT, "README.md", "training.png"])
+def test_a_changed_byte_is_refused(folder: Path, name: str) -> None:
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(ModelError, match=f"{name}: its SHA-256 is .* changed after publishing"):
+        load_card(folder)
+
+
+@pytest.mark.parametrize("name", [KERAS, LITERT])
+def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=f"{name}: listed on the card but cannot be read"):
+        load_card(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"labels": ["cat"]}, "labels"),
+        ({"labels": ["cat", "cat", "dog"]}, "a label stands there twice"),
+        ({"activation": "sigmoid"}, "a sigmoid network has exactly two"),
+        ({"activation": "linear"}, "activation"),
+        ({"format": 2}, "format"),
+        ({"version": 0}, "version"),
+        ({"name": "../evil"}, "name"),
+        ({"input": {"height": 0, "width": 1, "channels": 3}}, "input.height"),
+        ({"files": {}}, "model.keras is not listed"),
+        ({"files": {"../../etc/passwd": "0" * 64}}, "files"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_wrong_card_is_refused(folder: Path, changes: dict[str, Any], words: str) -> None:
+    edit(folder, **changes)
+    with pytest.raises(ModelError, match=words) as caught:
+        load_card(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\xff"])
+def test_a_card_that_is_no_card_is_refused(folder: Path, text: str) -> None:
+    (folder / CARD).write_text(text, encoding="latin-1")
+    with pytest.raises(ModelError, match="not a valid card"):
+        load_card(folder)
+
+
+def test_the_newest_version_is_the_highest_number(folder: Path) -> None:
+    base = folder.parent
+    for name in ("2", "10", "9"):
+        shutil.copytree(folder, base / name)
+    for name in ("11.partial", ".12", "latest", "١٣"):
+        shutil.copytree(folder, base / name)
+    (base / "14").mkdir()  # without a card it is not there
+    assert versions(base) == [1, 2, 9, 10]
+    assert find_version(base) == base / "10"
+    assert find_version(base, 9) == base / "9"
+    assert find_version(base / "2") == base / "2"
+    assert find_version(base / "2", 2) == base / "2"
+    with pytest.raises(ModelError, match="no version 3"):
+        find_version(base, 3)
+    with pytest.raises(ModelError, match="not that of version 9"):
+        find_version(base / "2", 9)
+
+
+def test_a_folder_without_versions_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no version of a model there"):
+        find_version(tmp_path)
+    with pytest.raises(ModelError, match="no version of a model there"):
+        find_version(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.keras", "model.pkl"])
+def test_a_bare_file_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"anything")
+    with pytest.raises(ModelError, match="expected a model folder"):
+        find_version(tmp_path / name)
+
+
+def test_golden_pixels_are_what_they_always_were() -> None:
+    pixels = golden_pixels(2, Input(height=30, width=20, channels=3))
+    assert pixels.shape == (30, 20, 3)
+    assert pixels.dtype == np.uint8
+    # By the formula, by hand: blocks of 6 rows and 8 columns, steps of 5, 3 and 62.
+    assert pixels[0, 0].tolist() == [255, 255 - 62, 255 - 124]
+    assert pixels[7, 0].tolist() == [35, 97, 159]
+    assert (
+        len(
+            {
+                golden_pixels(seed, Input(height=9, width=9, channels=1)).tobytes()
+                for seed in range(4)
+            }
+        )
+        == 4
+    )
+
+
+def test_matching_is_by_absolute_difference() -> None:
+    assert matches((0.5, 0.5), np.array([0.5004, 0.4996], np.float32), 1e-3)
+    assert not matches((0.5, 0.5), np.array([0.502, 0.498], np.float32), 1e-3)
+    assert not matches((0.5,), np.array([0.5, 0.5], np.float32), 1e-3)
+    assert not matches((float("nan"),), np.array([np.nan], np.float32), 1e-3)
+
+
+def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2
+    assert sha256(tmp_path / "abc") == expected
+
+
+def test_a_folder_under_another_versions_number_is_refused(folder: Path) -> None:
+    other = folder.rename(folder.with_name("7"))
+    with pytest.raises(ModelError, match="its card is that of version 1"):
+        load_card(other)

@@ -1,0 +1,122 @@
+"""Bytes in, labels out; and a model that does not answer as its card says is refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.imaging.decode import decode
+from app.imaging.errors import BrokenPhoto
+from app.model.card import CARD, Card, Input, ModelError, load_card
+from app.model.classifier import Classifier
+from app.model.litert import LiteRTEngine
+from tests import pictures
+from tests.conftest import ROOT, striped
+
+
+class Fixed:
+    """An engine that answers the same to everything."""
+
+    name = "fixed"
+    largest = 1
+    one_at_a_time = False
+
+    def __init__(self, *outputs: float) -> None:
+        self._outputs = np.array([outputs], np.float32)
+
+    def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:  # noqa: ARG002 - Engine's
+        return np.repeat(self._outputs, len(batch), axis=0)
+
+    def warm(self) -> None:
+        pass
+
+
+@pytest.fixture
+def card(stripes_model: Path) -> Card:
+    return load_card(stripes_model)
+
+
+@pytest.mark.parametrize(
+    ("output", "label", "probability"),
+    [(0.9, "dog", 0.9), (0.2, "cat", 0.8), (0.0, "cat", 1.0), (1.0, "dog", 1.0)],
+)
+def test_one_sigmoid_is_the_probability_of_the_second_label(
+    card: Card, output: float, label: str, probability: float
+) -> None:
+    two = card.model_copy(update={"labels": ("cat", "dog"), "activation": "sigmoid"})
+    got = Classifier(two, Fixed(output)).predict(pictures.encode(pictures.gradient()))
+    assert got.label == label
+    assert got.probability == pytest.approx(probability)
+    assert sum(got.probabilities.values()) == 1
+    assert list(got.probabilities) == ["cat", "dog"]
+
+
+def test_a_softmax_has_a_probability_a_label(card: Card) -> None:
+    got = Classifier(card, Fixed(0.2, 0.5, 0.3)).predict(pictures.encode(pictures.gradient()))
+    assert got.label == "level"
+    assert got.probabilities == pytest.approx({"down": 0.2, "level": 0.5, "slope": 0.3})
+
+
+def test_the_trained_model_tells_stripes_apart(stripes_model: Path) -> None:
+    classifier = Classifier.load(stripes_model)
+    right = 0
+    for number in range(30):
+        data = pictures.encode(pictures.grey(striped(number % 3, 500 + number)))
+        right += classifier.predict(data).label == classifier.card.labels[number % 3]
+    assert right >= 29
+
+
+def test_pixels_and_bytes_get_the_same_answer() -> None:
+    classifier = Classifier.load(ROOT / "models" / "cats-vs-dogs")
+    data = pictures.encode(pictures.noise(5, 300, 200), "JPEG")
+    shape = classifier.card.input
+    pixels = decode(data, shape.height, shape.width, shape.channels)
+    assert classifier.predict(data) == classifier.predict_pixels(pixels[np.newaxis])[0]
+
+
+def test_a_broken_photo_is_the_photos_fault(stripes_model: Path) -> None:
+    with pytest.raises(BrokenPhoto):
+        Classifier.load(stripes_model).predict(b"\xff\xd8\xff\xe0")
+
+
+def test_a_model_that_answers_otherwise_than_its_card_says_is_refused(
+    stripes_model: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(stripes_model, tmp_path / "1"))
+    card = json.loads((folder / CARD).read_text())
+    card["golden"][0]["outputs"][0] += 0.01
+    (folder / CARD).write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="does not reproduce the card's golden prediction 0"):
+        Classifier.load(folder)
+
+
+def test_golden_predictions_are_checked_alone_and_together(
+    stripes_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[int, bool]] = []
+    run = LiteRTEngine.run
+
+    def wrong_together(engine: LiteRTEngine, batch: np.ndarray, alone: bool = False) -> np.ndarray:
+        ran.append((len(batch), alone))
+        outputs: np.ndarray = run(engine, batch, alone)
+        return outputs + 0.01 if len(batch) > 1 else outputs
+
+    monkeypatch.setattr(LiteRTEngine, "run", wrong_together)
+    with pytest.raises(ModelError, match="does not reproduce the card's golden prediction 0"):
+        Classifier.load(stripes_model, threads=2)
+    assert ran[-5:] == [(1, False), (1, True), (1, False), (1, True), (4, False)]
+
+
+def test_the_card_decides_the_size(card: Card) -> None:
+    sizes: list[tuple[int, ...]] = []
+
+    class Spy(Fixed):
+        def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
+            sizes.append(batch.shape)
+            return super().run(batch, alone)
+
+    other = card.model_copy(update={"input": Input(height=20, width=30, channels=3)})
+    Classifier(other, Spy(0.2, 0.5, 0.3)).predict(pictures.encode(pictures.gradient()))
+    assert sizes == [(1, 20, 30, 3)]

@@ -1,0 +1,138 @@
+"""The two engines: they agree, they can be called from many threads, they fail clearly."""
+
+import importlib.util
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.model import engine
+from app.model.card import KERAS, LITERT, ModelError, golden_pixels, load_card
+from app.model.engine import TensorFlowEngine, load_engine
+from app.model.litert import LiteRTEngine, at_a_time
+from tests.conftest import ROOT
+
+
+def batch(count: int, shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+
+
+@pytest.mark.parametrize("name", ["cats-vs-dogs", "digits"])
+def test_litert_and_tensorflow_agree_on_the_shipped_models(name: str) -> None:
+    folder = ROOT / "models" / name / "1"
+    card = load_card(folder)
+    shape = card.input
+    pixels = batch(6, (shape.height, shape.width, shape.channels))
+    pixels[:4] = [golden_pixels(seed, shape) for seed in range(4)]
+    one = load_engine(folder, card, "litert").run(pixels)
+    other = load_engine(folder, card, "tensorflow").run(pixels)
+    assert one.shape == other.shape == (6, card.outputs)
+    assert one.dtype == other.dtype == np.float32
+    assert np.abs(one - other).max() < 1e-4
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 32, 40])
+def test_padding_changes_no_answer(stripes_model: Path, count: int) -> None:
+    card = load_card(stripes_model)
+    runner = load_engine(stripes_model, card, "tensorflow")
+    runner.warm()
+    pixels = batch(count, (28, 28, 1))
+    together = runner.run(pixels)
+    alone = np.concatenate([runner.run(one[np.newaxis]) for one in pixels])
+    assert together.shape == (count, 3)
+    assert np.abs(together - alone).max() < 1e-6
+
+
+def test_all_cores_on_one_photo_give_the_same_answer(stripes_model: Path) -> None:
+    runner = LiteRTEngine(stripes_model / LITERT, load_card(stripes_model), threads=2)
+    runner.warm()
+    pixels = batch(5, (28, 28, 1))
+    assert np.abs(runner.run(pixels) - runner.run(pixels, alone=True)).max() < 1e-6
+
+
+def test_two_photos_together_get_the_answers_that_they_get_alone(stripes_model: Path) -> None:
+    runner = LiteRTEngine(stripes_model / LITERT, load_card(stripes_model), threads=1)
+    pixels = batch(5, (28, 28, 1))
+    alone = np.concatenate([runner.run(one[np.newaxis]) for one in pixels])
+    for together in (pixels, pixels[:1], pixels[:2], pixels):
+        assert np.abs(runner.run(together) - alone[: len(together)]).max() < 1e-6
+
+
+def test_one_photo_more_than_cores_is_worked_on_where_there_are_several() -> None:
+    assert [at_a_time(threads) for threads in (1, 2, 8)] == [1, 3, 9]
+
+
+def test_threads_share_the_interpreters_without_mixing_answers(stripes_model: Path) -> None:
+    card = load_card(stripes_model)
+    runner = LiteRTEngine(stripes_model / LITERT, card, threads=2)
+    pixels = batch(200, (28, 28, 1))
+    alone = runner.run(pixels)
+    with ThreadPoolExecutor(8) as pool:
+        together = np.concatenate(list(pool.map(lambda one: runner.run(one[np.newaxis]), pixels)))
+    assert (together == alone).all()
+
+
+def test_auto_is_litert_where_there_is_no_gpu(
+    stripes_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_GPU_DEVICES", (Path("/nowhere"),))
+    assert load_engine(stripes_model, load_card(stripes_model)).name == "litert"
+
+
+def test_auto_is_litert_where_tensorflow_sees_no_gpu(
+    stripes_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
+    monkeypatch.setattr(engine, "_GPU_DEVICES", (tmp_path,))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
+    assert load_engine(stripes_model, load_card(stripes_model)).name == "litert"
+
+
+def test_auto_is_litert_where_tensorflow_is_missing(
+    stripes_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine, "_GPU_DEVICES", (tmp_path,))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert load_engine(stripes_model, load_card(stripes_model)).name == "litert"
+
+
+def test_tensorflow_that_is_not_installed_is_said_so(
+    stripes_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ModelError, match="not installed"):
+        load_engine(stripes_model, load_card(stripes_model), "tensorflow")
+
+
+def test_a_file_that_is_no_network_is_refused(stripes_model: Path, tmp_path: Path) -> None:
+    card = load_card(stripes_model)
+    (tmp_path / LITERT).write_bytes(b"TFL3" + bytes(100))
+    with pytest.raises(ModelError, match="LiteRT cannot load it"):
+        LiteRTEngine(tmp_path / LITERT, card, 1)
+    (tmp_path / KERAS).write_bytes(b"no zip")
+    with pytest.raises(ModelError, match="Keras cannot load it"):
+        TensorFlowEngine(tmp_path / KERAS, card)
+
+
+def test_code_hidden_in_a_keras_file_is_refused(stripes_model: Path, tmp_path: Path) -> None:
+    import keras
+
+    inputs = keras.Input((28, 28, 1))
+    outputs = keras.layers.Lambda(lambda x: x * 2)(inputs)
+    keras.Model(inputs, outputs).save(tmp_path / KERAS)
+    with pytest.raises(ModelError, match=r"Keras cannot load it.*Lambda"):
+        TensorFlowEngine(tmp_path / KERAS, load_card(stripes_model))
+
+
+def test_a_file_that_vanished_after_the_check_is_refused(
+    stripes_model: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(stripes_model, tmp_path / "1"))
+    card = load_card(copy)
+    (copy / LITERT).unlink()
+    with pytest.raises(ModelError, match="LiteRT cannot load it"):
+        load_engine(copy, card, "litert")

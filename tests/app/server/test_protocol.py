@@ -1,0 +1,160 @@
+"""What a client sends beside bodies that are read: heads, trailers, framing, unread bodies."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.server.server import Server
+from app.settings import Settings
+from tests import pictures
+from tests.conftest import connect, serving
+
+PHOTO = pictures.encode(pictures.noise(1, 60, 40), "JPEG")
+CHUNKED = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+CHUNKED += b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def answer_to(client: httpx.Client, request: bytes) -> bytes:
+    """All that is answered until the server hangs up, or waits for a second."""
+    with connect(client) as connection:
+        try:
+            connection.sendall(request)
+        except OSError:
+            return b""  # it hung up before it had everything
+        received = b""
+        connection.settimeout(1)
+        try:
+            while part := connection.recv(65536):
+                received += part
+        except OSError:
+            pass
+        return received
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize(("size", "expected"), [(60_000, 200), (66_000, 431), (120_000, 431)])
+def test_a_long_head_is_refused_however_it_arrives(
+    service: httpx.Client, size: int, expected: int, pieces: int
+) -> None:
+    head = b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * size + b"\r\n\r\n"
+    with connect(service) as connection:
+        step = len(head) // pieces + 1
+        for begin in range(0, len(head), step):
+            connection.sendall(head[begin : begin + step])
+            time.sleep(0.01 * (pieces > 1))
+        assert status(connection.recv(65536)) == expected
+
+
+def test_many_headers_and_a_long_address_are_refused(service: httpx.Client) -> None:
+    many = b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 20_000 + b"\r\n"
+    assert status(answer_to(service, many)) == 431
+    long = b"GET /" + b"a" * 66_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert status(answer_to(service, long)) == 431
+
+
+def test_a_long_path_is_not_repeated(service: httpx.Client) -> None:
+    answer = service.get("/" + "a" * 50_000)
+    assert answer.status_code == 404
+    assert len(answer.content) < 1_000
+
+
+def test_a_slash_too_many_is_no_redirect(service: httpx.Client) -> None:
+    for path in ("/predict/", "/model/", "/docs/"):
+        answer = service.get(path, headers={"Host": "elsewhere.example"})
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def chunks(body: bytes, size: int) -> bytes:
+    parts = [body[begin : begin + size] for begin in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+
+
+def test_small_chunks_and_trailers_are_accepted(service: httpx.Client) -> None:
+    for size in (1, 100):
+        request = CHUNKED + chunks(PHOTO, size) + b"0\r\nX-Checksum: abc\r\n\r\n"
+        assert status(answer_to(service, request)) == 200
+
+
+@pytest.mark.parametrize("trailers", [b"Tabc: abcdefgh\r\n" * 100_000, b"T: " + b"a" * 3_000_000])
+def test_trailers_are_not_endless(service: httpx.Client, trailers: bytes) -> None:
+    answer = answer_to(service, CHUNKED + chunks(PHOTO, 1000) + b"0\r\n" + trailers)
+    assert not answer or status(answer) in (400, 431)
+    assert service.get("/livez").status_code == 200
+
+
+def test_chunks_are_not_all_framing(service: httpx.Client) -> None:
+    answer = answer_to(service, CHUNKED + b"1;" + b"a" * 3_000_000)
+    assert not answer or status(answer) == 400
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+    """A service that keeps an idle connection for half a second."""
+    make = Server.__init__
+
+    def made(server: Server, app: FastAPI, settings: Settings) -> None:
+        make(server, app, settings)
+        server.config.timeout_keep_alive = 0.5  # type: ignore[assignment]  # any number of seconds
+
+    monkeypatch.setattr(Server, "__init__", made)
+    with serving(Settings()) as client:
+        yield client
+
+
+@pytest.mark.parametrize("rest", [b"body", b"\r\n", b""])
+def test_an_answered_connection_is_not_kept_for_ever(hasty: httpx.Client, rest: bytes) -> None:
+    length = len(rest.strip())
+    with connect(hasty) as connection:
+        connection.sendall(
+            b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length
+        )
+        assert status(connection.recv(65536)) == 404
+        connection.sendall(rest)
+        connection.settimeout(10)
+        assert connection.recv(65536) == b""
+
+
+@pytest.mark.parametrize("first", [b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"])
+@pytest.mark.parametrize("line", [b"CONNECT x:443 HTTP/1.1", b"GET http://x HTTP/1.1"])
+def test_an_address_that_is_none_is_a_problem(
+    service: httpx.Client, first: bytes, line: bytes
+) -> None:
+    with connect(service) as connection:
+        if first:
+            connection.sendall(first)
+            assert status(connection.recv(65536)) == 200
+        connection.sendall(line + b"\r\nHost: x\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert status(answer) == 400
+    assert b"urn:problem:malformed-request" in answer
+
+
+def hangs_up(connection: socket.socket, data: bytes, pause: float, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until:
+            connection.sendall(data)
+            time.sleep(pause)
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("data", "pause"), [(b"x", 0.1), (bytes(1024), 0.001)])
+def test_what_is_left_of_a_body_after_an_answer_is_bounded(data: bytes, pause: float) -> None:
+    # A second, or eight times a kilobyte.
+    settings = Settings(upload_seconds=1 if pause == 0.1 else 60, max_bytes=1024)
+    with serving(settings) as client, connect(client) as connection:
+        head = b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
+        connection.sendall(head)
+        assert status(connection.recv(65536)) == 404
+        assert hangs_up(connection, data, pause, 10)

@@ -1,0 +1,182 @@
+"""Which version is served: the newest that can be, a pinned one, and never a broken one."""
+
+import gc
+import os
+import shutil
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.model.card import CARD
+from app.model.classifier import Classifier
+from app.serving.metrics import Metrics
+from app.serving.model_watcher import Rollout
+from app.settings import Settings
+from tests import pictures
+from tests.conftest import serving
+from tests.versions import damage, publish, repair
+
+PHOTO = pictures.encode(pictures.noise(1))
+
+
+def rollout(path: Path, version: int | None = None) -> Rollout:
+    first = Classifier.load(path, version=version)
+    return Rollout(first, Classifier.load, path, version, Metrics())
+
+
+def test_a_newer_version_takes_over(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    served = rollout(tmp_path)
+    served.check()
+    assert served.classifier.card.version == 1
+    publish(tmp_path, 2)
+    publish(tmp_path, 10)
+    served.check()
+    assert served.classifier.card.version == 10
+    assert served.refused == {}
+
+
+def test_the_same_version_is_not_loaded_again(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    served = rollout(tmp_path)
+    before = served.classifier
+    served.check()
+    assert served.classifier is before
+    os.utime(tmp_path / "1" / CARD)  # published anew
+    served.check()
+    assert served.classifier is not before
+
+
+def test_a_broken_version_is_refused_until_it_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(tmp_path, 1)
+    served = rollout(tmp_path)
+    publish(tmp_path, 2, broken=True)
+    for _ in range(3):
+        served.check()
+    assert served.classifier.card.version == 1
+    assert list(served.refused) == ["2"]
+    assert served.refused["2"].startswith("model.tflite: its SHA-256 is")
+    assert str(tmp_path) not in served.refused["2"]
+    assert len([line for line in caplog.messages if "version 2 is refused" in line]) == 1
+    repair(tmp_path / "2")
+    served.check()
+    assert served.classifier.card.version == 2
+    assert served.refused == {}
+
+
+def test_damage_to_the_served_version_changes_nothing(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    publish(tmp_path, 2)
+    served = rollout(tmp_path)
+    damage(tmp_path / "2")
+    for _ in range(2):
+        served.check()
+    assert served.classifier.card.version == 2
+    assert list(served.refused) == ["2"]
+
+
+def test_the_newest_that_can_be_served_is(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    served = rollout(tmp_path)
+    publish(tmp_path, 2)
+    publish(tmp_path, 3, broken=True)
+    served.check()
+    assert served.classifier.card.version == 2
+    assert list(served.refused) == ["3"]
+
+
+def test_a_version_that_is_taken_away_is_rolled_back(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    publish(tmp_path, 2)
+    publish(tmp_path, 3, broken=True)
+    first = Classifier.load(tmp_path, version=2)
+    served = Rollout(first, Classifier.load, tmp_path, None, Metrics())
+    served.check()
+    for name in ("2", "3"):
+        shutil.rmtree(tmp_path / name)
+    served.check()
+    assert served.classifier.card.version == 1
+    assert served.refused == {}
+    shutil.rmtree(tmp_path / "1")
+    served.check()
+    assert served.classifier.card.version == 1
+
+
+def test_a_pinned_version_stays(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    publish(tmp_path, 2)
+    served = rollout(tmp_path, 1)
+    served.check()
+    assert served.classifier.card.version == 1
+
+
+def test_a_version_folder_is_served_alone(tmp_path: Path) -> None:
+    folder = publish(tmp_path, 1).rename(tmp_path / "mine")
+    served = rollout(folder)
+    publish(tmp_path, 2)
+    served.check()
+    assert served.classifier.card.version == 1
+
+
+def test_the_old_model_is_let_go(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    served = rollout(tmp_path)
+    old = weakref.ref(served.classifier.engine)
+    publish(tmp_path, 2)
+    served.check()
+    gc.collect()
+    assert old() is None
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen within ten seconds")
+
+
+def serves(client: httpx.Client, version: int) -> bool:
+    return bool(client.get("/readyz").json()["model"]["version"] == version)
+
+
+def test_no_request_fails_while_versions_come_and_go(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    answers: list[tuple[int, int]] = []
+    done = threading.Event()
+
+    def ask(address: httpx.URL) -> None:
+        with httpx.Client(base_url=address) as other:
+            while not done.is_set():
+                answer = other.post("/predict", files={"file": PHOTO})
+                answers.append((answer.status_code, answer.json()["model"]["version"]))
+
+    with serving(Settings(model=tmp_path, model_poll_seconds=0.05)) as client:
+        clients = [threading.Thread(target=ask, args=(client.base_url,)) for _ in range(3)]
+        for thread in clients:
+            thread.start()
+        for number in range(2, 8):
+            publish(tmp_path, number)
+            eventually(partial(serves, client, number))
+        publish(tmp_path, 8, broken=True)
+        eventually(lambda: bool(client.get("/readyz").json()["refused"]))
+        done.set()
+        for thread in clients:
+            thread.join()
+        refused = client.get("/readyz").json()["refused"]
+        metrics = client.get("/metrics").text
+    assert {status for status, _ in answers} == {200}
+    assert [seen for _, seen in answers][-1] == 7
+    assert refused[0]["version"] == "8"
+    assert "/" not in refused[0]["reason"]
+    assert 'model_refused{version="8"} 1.0' in metrics
+    assert 'model_info{engine="litert",name="digits",version="7"} 1.0' in metrics
+    assert "model_swaps_total 6.0" in metrics

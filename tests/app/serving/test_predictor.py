@@ -1,0 +1,250 @@
+"""Photos through the workers: the same answers on both ways, errors, bounds, the deadline."""
+
+import asyncio
+import threading
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.imaging.errors import BrokenPhoto
+from app.model.classifier import Classifier
+from app.serving.pool import Full
+from app.serving.predictor import Answer, ClientGone, DeadlinePassed, Inference
+from tests import pictures
+from tests.conftest import striped
+
+PHOTOS = [pictures.encode(pictures.grey(striped(seed % 3, seed))) for seed in range(12)]
+
+
+class Batching:
+    """LiteRT behind the face of an engine that wants batches, and a gate before it."""
+
+    name = "batching"
+    largest = 8
+    one_at_a_time = True
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._inner = classifier.engine
+        self.sizes: list[int] = []
+        self.entered = threading.Event()
+        self.go = threading.Event()
+        self.go.set()
+
+    def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
+        self.entered.set()
+        assert self.go.wait(10)
+        self.sizes.append(len(batch))
+        return self._inner.run(batch, alone)
+
+    def warm(self) -> None:
+        pass
+
+
+@pytest.fixture
+def classifier(stripes_model: Path) -> Classifier:
+    return Classifier.load(stripes_model, threads=2)
+
+
+@pytest.fixture
+def inference() -> Iterator[Inference]:
+    made = Inference(threads=2, max_queue=10, deadline=10)
+    yield made
+    made.stop()
+
+
+async def stays() -> None:
+    await asyncio.Event().wait()
+
+
+async def leaves() -> None:
+    return
+
+
+def run(work: Callable[[], Awaitable[object]]) -> object:
+    async def main() -> object:
+        return await work()
+
+    return asyncio.run(main())
+
+
+def test_both_ways_give_the_answers_of_the_classifier(
+    classifier: Classifier, inference: Inference
+) -> None:
+    expected = [classifier.predict(photo) for photo in PHOTOS]
+    for engine in (classifier.engine, Batching(classifier)):
+        other = Classifier(classifier.card, engine)
+
+        async def ask(other: Classifier = other) -> object:
+            return await inference.predict_all(other, PHOTOS, stays)
+
+        answers = run(ask)
+        assert isinstance(answers, list)
+        assert [answer.prediction for answer in answers] == expected
+        assert all(min(a.queue, a.decode, a.infer) >= 0 for a in answers)
+        assert inference.places.taken == 0
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("models", [1, 2])
+def test_those_that_wait_go_in_one_batch(
+    classifier: Classifier, inference: Inference, models: int
+) -> None:
+    engine = Batching(classifier)
+    # Two while a new version takes over; their photos must not be mixed up.
+    served = [Classifier(classifier.card, engine) for _ in range(models)]
+
+    async def ask() -> object:
+        engine.go.clear()
+        tasks = []
+        for number, photo in enumerate(PHOTOS):
+            work = inference.predict(served[number % models], photo, stays)
+            tasks.append(asyncio.create_task(work))
+            await until(engine.entered.is_set)  # the first goes alone
+        await until(lambda: inference.waiting == 11)
+        engine.go.set()
+        return await asyncio.gather(*tasks)
+
+    answers = run(ask)
+    assert isinstance(answers, list)
+    expected = [classifier.predict(photo) for photo in PHOTOS]
+    assert [answer.prediction for answer in answers] == expected
+    assert sum(engine.sizes) == len(PHOTOS)
+    assert models == 2 or engine.sizes == [1, 8, 3]
+
+
+def test_a_broken_photo_harms_no_other(classifier: Classifier, inference: Inference) -> None:
+    async def ask() -> object:
+        photos = [PHOTOS[0], PHOTOS[1][:60], PHOTOS[2]]
+        return await inference.predict_all(classifier, photos, stays)
+
+    answers = run(ask)
+    assert isinstance(answers, list)
+    assert [type(answer) for answer in answers] == [Answer, BrokenPhoto, Answer]
+
+
+def test_on_a_cpu_those_that_wait_go_in_twos_and_other_work_alone(
+    classifier: Classifier,
+) -> None:
+    sizes: list[int] = []
+    inference = Inference(threads=1, max_queue=20, deadline=10, on_batch=sizes.append)
+    entered, go = threading.Event(), threading.Event()
+
+    def block() -> str:
+        entered.set()
+        assert go.wait(10)
+        return "done"
+
+    async def ask() -> list[object]:
+        blocked = asyncio.create_task(inference.run(block, stays))
+        await until(entered.is_set)
+        photos = [PHOTOS[0], PHOTOS[1], PHOTOS[2][:60], PHOTOS[3]]
+        waiting = [
+            asyncio.create_task(inference.predict_all(classifier, photos, stays)),
+            asyncio.create_task(inference.run(lambda: "other", stays)),
+            asyncio.create_task(inference.predict(classifier, PHOTOS[4], stays)),
+        ]
+        await until(lambda: inference.waiting == 6)
+        go.set()
+        return [await blocked, *[await task for task in waiting]]
+
+    answers = run(ask)
+    inference.stop()
+    assert isinstance(answers, list)
+    blocked, several, other, one = answers
+    assert (blocked, other) == ("done", "other")
+    assert [type(answer) for answer in several] == [Answer, Answer, BrokenPhoto, Answer]
+    expected = [classifier.predict(PHOTOS[number]) for number in (0, 1, 3, 4)]
+    assert [answer.prediction for answer in (*several[:2], several[3], one)] == expected
+    assert sizes == [2, 1, 1]
+
+
+def test_a_defect_and_a_heavy_photo_are_no_matter_of_the_next(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    inference = Inference(threads=1, max_queue=20, deadline=10, on_batch=sizes.append)
+    entered, go = threading.Event(), threading.Event()
+    decode = Classifier.pixels
+
+    def block() -> bool:
+        entered.set()
+        return go.wait(10)
+
+    def pixels(classifier: Classifier, data: bytes) -> np.ndarray:
+        if data == b"defect":
+            raise RuntimeError("of ours")
+        return decode(classifier, data)
+
+    monkeypatch.setattr(Classifier, "pixels", pixels)
+    heavy = PHOTOS[1] + bytes(600_000)
+
+    async def ask() -> list[object]:
+        blocked = asyncio.create_task(inference.run(block, stays))
+        await until(entered.is_set)
+        photos = (b"defect", PHOTOS[0], heavy, PHOTOS[2], PHOTOS[3])
+        waiting = [
+            asyncio.create_task(inference.predict(classifier, photo, stays)) for photo in photos
+        ]
+        await until(lambda: inference.waiting == len(photos))
+        go.set()
+        await blocked
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    answers = run(ask)
+    inference.stop()
+    assert isinstance(answers, list)
+    assert isinstance(answers[0], RuntimeError)
+    assert "pixels" in [frame.name for frame in traceback.extract_tb(answers[0].__traceback__)]
+    expected = [classifier.predict(PHOTOS[number]) for number in range(4)]
+    assert [answer.prediction for answer in answers[1:]] == expected
+    assert sizes == [1, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["litert", "batching"])
+def test_an_engine_that_fails_is_an_error_and_gives_its_places_back(
+    classifier: Classifier, inference: Inference, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Batching(classifier) if kind == "batching" else classifier.engine
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(engine, "run", fail)
+    for ask in (inference.predict, inference.predict_all):
+        data = PHOTOS[0] if ask == inference.predict else PHOTOS[:2]
+        with pytest.raises(MemoryError):
+            run(lambda ask=ask, data=data: ask(Classifier(classifier.card, engine), data, stays))  # type: ignore[misc]
+    assert inference.places.taken == 0
+
+
+def test_there_is_no_place_for_more_than_fit(classifier: Classifier, inference: Inference) -> None:
+    with pytest.raises(Full):
+        run(lambda: inference.predict_all(classifier, PHOTOS * 2, stays))
+    assert inference.places.taken == 0
+
+
+def test_who_goes_away_is_not_waited_for(classifier: Classifier, inference: Inference) -> None:
+    engine = Batching(classifier)
+    engine.go.clear()
+    with pytest.raises(ClientGone):
+        run(lambda: inference.predict(Classifier(classifier.card, engine), PHOTOS[0], leaves))
+    engine.go.set()
+    assert inference.places.taken == 0
+
+
+def test_the_deadline_is_kept(classifier: Classifier) -> None:
+    inference = Inference(threads=1, max_queue=5, deadline=0.05)
+    engine = Batching(classifier)
+    engine.go.clear()
+    with pytest.raises(DeadlinePassed, match=r"within 0\.05 seconds"):
+        run(lambda: inference.predict(Classifier(classifier.card, engine), PHOTOS[0], stays))
+    engine.go.set()
+    inference.stop()

@@ -1,0 +1,84 @@
+"""Photos decoded once, and kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.model.card import Input
+from tests.conftest import striped, write_classes
+from training.cli import CommandError
+from training.data.cache import decode_samples
+from training.data.class_folders import open_dataset, open_subset
+from training.data.samples import Sample
+
+GREY = Input(height=28, width=28, channels=1)
+
+
+def test_photos_are_decoded_as_the_service_decodes_them(tmp_path: Path) -> None:
+    samples = open_dataset(write_classes(tmp_path / "d", 10, ("x", "y"))).train
+    decoded = decode_samples(samples, GREY, "train", tmp_path / "cache")
+    assert decoded.pixels.shape == (len(samples), 28, 28, 1)
+    for pixels, sample in zip(decoded.pixels, samples, strict=True):
+        assert (pixels[..., 0] == striped(sample.label, int(Path(sample.name).stem))).all()
+    assert decoded.labels.tolist() == [sample.label for sample in samples]
+
+
+def test_unreadable_photos_are_left_out_and_named(tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "d" / "train", 10, ("x", "y"))
+    (folder / "x" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "y" / "notes.txt").write_bytes(b"hello")
+    (folder / "y" / ".DS_Store").write_bytes(b"hidden")
+    samples = open_subset(folder, ("x", "y"))
+    decoded = decode_samples(samples, GREY, "train", tmp_path / "cache")
+    assert len(decoded.pixels) == len(decoded.labels) == 20
+    assert set(decoded.unreadable) == {"x/broken.png", "y/notes.txt"}
+
+
+def test_a_subset_without_a_readable_photo_is_refused(tmp_path: Path) -> None:
+    sample = Sample("x", 0, "0" * 64, lambda: b"nothing")
+    with pytest.raises(CommandError, match="none of 1 photos"):
+        decode_samples([sample], GREY, "train", tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_second_training_reads_no_photo(tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "d", 10, ("x", "y"))
+    samples = open_dataset(folder).train
+    first = decode_samples(samples, GREY, "train", tmp_path / "cache")
+
+    def gone() -> bytes:
+        raise AssertionError("the photo was read again")
+
+    again = [Sample(s.name, s.label, s.sha256, gone) for s in samples]
+    second = decode_samples(again, GREY, "train", tmp_path / "cache")
+    assert (first.pixels == second.pixels).all()
+    assert (first.labels == second.labels).all()
+    assert isinstance(second.pixels, np.memmap)
+    assert not second.pixels.flags.writeable
+
+
+@pytest.mark.parametrize("change", ["photo", "size", "label"])
+def test_another_photo_size_or_label_is_another_entry(tmp_path: Path, change: str) -> None:
+    samples = open_dataset(write_classes(tmp_path / "d", 10, ("x", "y"))).train
+    decode_samples(samples, GREY, "train", tmp_path / "cache")
+    shape = Input(height=14, width=28, channels=1) if change == "size" else GREY
+    first = samples[0]
+    if change == "photo":
+        other = next(sample for sample in samples if sample.label != first.label)
+        samples[0] = Sample(first.name, first.label, other.sha256, other.read)
+    if change == "label":
+        samples[0] = Sample(first.name, 1 - first.label, first.sha256, first.read)
+    decoded = decode_samples(samples, shape, "train", tmp_path / "cache")
+    assert decoded.pixels.shape[1:3] == (shape.height, shape.width)
+    assert decoded.labels[0] == samples[0].label
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_an_interrupted_decoding_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt() -> bytes:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        decode_samples([Sample("x", 0, "0" * 64, interrupt)], GREY, "train", tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())

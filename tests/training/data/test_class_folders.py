@@ -1,0 +1,169 @@
+"""Class folders and digit arrays as datasets."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.model.card import Input
+from tests import pictures
+from tests.conftest import striped, write_classes
+from training.cli import CommandError
+from training.data.cache import decode_samples
+from training.data.class_folders import open_dataset, open_subset
+from training.data.samples import SUBSETS, Sample
+
+GREY = Input(height=28, width=28, channels=1)
+
+
+def names(samples: list[Sample]) -> set[tuple[int, str]]:
+    return {(sample.label, sample.sha256) for sample in samples}
+
+
+def test_class_folders_are_split_the_same_way_every_time(tmp_path: Path) -> None:
+    one = open_dataset(write_classes(tmp_path / "one", 40, ("a", "b")))
+    assert one.labels == ("a", "b")
+    assert [len(getattr(one, subset)) for subset in SUBSETS] == [56, 12, 12]
+    sets = [names(getattr(one, subset)) for subset in SUBSETS]
+    assert len(set.union(*sets)) == 80
+    # Other names, another order on disk: the same photos in the same subsets.
+    folder = tmp_path / "two"
+    for number, path in enumerate(sorted((tmp_path / "one").rglob("*.png"), reverse=True)):
+        (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / path.parent.name / f"{number}.png")
+    two = open_dataset(folder)
+    assert [names(getattr(two, subset)) for subset in SUBSETS] == sets
+    assert two.fingerprint != one.fingerprint  # the names are part of it
+
+
+def test_given_subsets_are_kept(tmp_path: Path) -> None:
+    for subset, count in (("train", 5), ("val", 3), ("test", 2)):
+        write_classes(tmp_path / "d" / subset, count, ("x", "y", "z"))
+    dataset = open_dataset(tmp_path / "d")
+    assert [len(getattr(dataset, subset)) for subset in SUBSETS] == [15, 9, 6]
+
+
+def test_a_missing_subset_is_held_out_of_train(tmp_path: Path) -> None:
+    write_classes(tmp_path / "d" / "train", 20, ("x", "y"))
+    write_classes(tmp_path / "d" / "test", 4, ("x", "y"))
+    dataset = open_dataset(tmp_path / "d")
+    assert [len(getattr(dataset, subset)) for subset in SUBSETS] == [34, 6, 8]
+
+
+def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
+    assert open_dataset(write_classes(tmp_path / "d", 4, ("bus", "train"))).labels == (
+        "bus",
+        "train",
+    )
+
+
+def test_the_fingerprint_changes_with_any_byte(tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "d", 4, ("x", "y"))
+    before = open_dataset(folder).fingerprint
+    assert open_dataset(folder).fingerprint == before
+    with (folder / "x" / "0.png").open("ab") as file:
+        file.write(b"!")
+    assert open_dataset(folder).fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda d: d.mkdir(), "0 class folders found, at least 2"),
+        (lambda d: write_classes(d, 9, ("only",)), "1 class folders found, at least 2"),
+        (lambda d: write_classes(d, 2, ("x", "y")), "no photo of class"),
+        (lambda d: write_classes(d, 0, ("x", "y")), "no photo of class"),
+        (lambda d: d.write_text("x"), "no such folder or .npz file"),
+        (
+            lambda d: (
+                write_classes(d / "train", 5, ("x", "y")),
+                write_classes(d / "test", 5, ("x", "z")),
+            ),
+            "class folders are x, z, expected x, y",
+        ),
+        (
+            lambda d: (
+                write_classes(d / "train", 5, ("x", "y")),
+                write_classes(d / "val", 5, ("x", "y")),
+                write_classes(d / "validation", 5, ("x", "y")),
+            ),
+            "both val/ and validation/",
+        ),
+    ],
+)
+def test_an_unusable_folder_is_refused(tmp_path: Path, make: object, words: str) -> None:
+    assert callable(make)
+    make(tmp_path / "d")
+    with pytest.raises(CommandError, match=words):
+        open_dataset(tmp_path / "d")
+
+
+def digits(path: Path, **changes: np.ndarray | None) -> Path:
+    pictures_of = np.stack([striped(number % 3, number) for number in range(240)])
+    labels = np.arange(240) % 3
+    arrays: dict[str, np.ndarray | None] = {
+        "x_train": pictures_of, "y_train": labels,
+        "x_test": pictures_of[:30], "y_test": labels[:30],
+    }  # fmt: skip
+    kept = {name: array for name, array in (arrays | changes).items() if array is not None}
+    np.savez(path, allow_pickle=True, **kept)
+    return path
+
+
+def test_digit_arrays_lose_nothing_on_their_way(tmp_path: Path) -> None:
+    dataset = open_dataset(digits(tmp_path / "m.npz"))
+    assert dataset.labels == ("0", "1", "2")
+    assert [len(getattr(dataset, subset)) for subset in SUBSETS] == [220, 20, 30]
+    decoded = decode_samples(dataset.train, GREY, "train", tmp_path / "cache")
+    assert all(
+        (decoded.pixels[number, ..., 0] == striped(number % 3, number)).all()
+        for number in range(220)
+    )
+    assert [sample.name for sample in dataset.validation[:2]] == ["train/220", "train/221"]
+    assert open_subset(tmp_path / "m.npz", ("0", "1", "2"))[0].name == "test/0"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"x_train": np.zeros((4, 28, 28), np.float32)},
+        {"x_train": np.zeros((4, 28), np.uint8)},
+        {"y_train": np.zeros(3, int)},
+        {"y_test": np.zeros((30, 10), int)},
+        {"x_test": None},
+    ],
+)
+def test_arrays_of_another_kind_are_refused(
+    tmp_path: Path, changes: dict[str, np.ndarray | None]
+) -> None:
+    with pytest.raises(CommandError, match=r"m\.npz"):
+        open_dataset(digits(tmp_path / "m.npz", **changes))
+
+
+def test_a_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.npz").write_bytes(b"PK no zip")
+    with pytest.raises(CommandError, match=r"not an \.npz file"):
+        open_dataset(tmp_path / "m.npz")
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (os.mkdir, (str(tmp_path / "pwned"),))
+
+    with pytest.raises(CommandError, match=r"not an \.npz file"):
+        open_dataset(digits(tmp_path / "m.npz", x_train=np.array([Evil()], object)))
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_open_subset_wants_the_models_labels(tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "d", 2, ("x", "y"))
+    with pytest.raises(CommandError, match="expected cat, dog"):
+        open_subset(folder, ("cat", "dog"))
+    with pytest.raises(CommandError, match="no such folder"):
+        open_subset(tmp_path / "none", ("cat", "dog"))
+    with pytest.raises(CommandError, match="no photo"):
+        open_subset(write_classes(tmp_path / "e", 0, ("x", "y")), ("x", "y"))
+    assert pictures.encode(pictures.gradient())

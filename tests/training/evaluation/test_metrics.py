@@ -1,0 +1,95 @@
+"""The figures of an evaluation, against values worked out by hand and by other means."""
+
+import math
+
+import numpy as np
+import pytest
+
+from training.evaluation.metrics import Evaluation, wilson
+
+
+def evaluation(truths: list[int], probabilities: list[list[float]]) -> Evaluation:
+    labels = tuple("abc"[: len(probabilities[0])])
+    names = tuple(str(number) for number in range(len(truths)))
+    return Evaluation(labels, names, np.array(truths), np.array(probabilities), {})
+
+
+def binary(truths: list[int], second: list[float]) -> Evaluation:
+    return evaluation(truths, [[1 - value, value] for value in second])
+
+
+@pytest.mark.parametrize(
+    ("right", "total", "low", "high"),
+    [
+        # Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_wilson_interval(right: int, total: int, low: float, high: float) -> None:
+    assert wilson(right, total) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_two_labels() -> None:
+    result = binary([0, 0, 1, 1], [0.1, 0.8, 0.6, 0.75])
+    assert result.confusion.tolist() == [[1, 1], [0, 2]]
+    assert result.accuracy.value == 0.75
+    assert result.log_loss == pytest.approx(-sum(map(math.log, (0.9, 0.2, 0.6, 0.75))) / 4)
+    assert result.brier == pytest.approx((0.01 + 0.64 + 0.16 + 0.0625) / 4)
+    assert result.auroc == 0.5  # 0.6 and 0.75 are above 0.1 and below 0.8
+    figures = result.by_class()
+    assert (figures["a"].precision, figures["a"].recall) == (1.0, 0.5)
+    assert figures["b"].precision == pytest.approx(2 / 3)
+    assert figures["b"].support == 2
+
+
+def test_three_labels() -> None:
+    result = evaluation([0, 1, 2], [[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.0, 0.0, 1.0]])
+    assert result.confusion.tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 1]]
+    assert result.brier == pytest.approx((0.09 + 0.04 + 0.01 + 0.25 + 0.49 + 0.04) / 3)
+    assert result.auroc is not None
+    assert 0.5 < result.auroc <= 1
+
+
+def test_a_label_without_photos_has_no_auroc_and_does_not_fail() -> None:
+    result = evaluation([0, 1], [[0.7, 0.2, 0.1], [0.5, 0.3, 0.2]])
+    assert result.auroc is None
+    assert result.by_class()["c"].support == 0
+
+
+def test_a_certain_mistake_costs_much_but_not_everything() -> None:
+    assert binary([1], [0.0]).log_loss == pytest.approx(24 * math.log(2))
+
+
+def test_calibration_error_of_probabilities_that_are_right() -> None:
+    random = np.random.default_rng(0)
+    second = random.uniform(0, 1, 200_000)
+    truths = (random.uniform(0, 1, len(second)) < second).astype(int)
+    assert binary(list(truths), list(second)).calibration_error < 0.01
+
+
+def test_calibration_error_of_probabilities_that_are_too_sure() -> None:
+    # Says 0.9 and is right three times of four: off by 0.15 in every bin.
+    second = [0.9] * 400
+    truths = [1, 1, 1, 0] * 100
+    assert binary(truths, second).calibration_error == pytest.approx(0.15, abs=0.02)
+
+
+def test_bins_hold_as_many_photos_each_and_are_ordered() -> None:
+    random = np.random.default_rng(1)
+    bins = binary([1] * 100, list(random.uniform(0.5, 1, 100))).reliability()
+    assert len(bins) == 15
+    assert sum(row.samples for row in bins) == 100
+    assert {row.samples for row in bins} == {6, 7}
+    levels = [row.confidence for row in bins]
+    assert levels == sorted(levels)
+
+
+def test_only_the_surest_answers() -> None:
+    result = binary([1, 1, 0, 1], [0.99, 0.9, 0.95, 0.6])
+    row = result.at_confidence(0.9)
+    assert row.coverage == 0.75
+    assert row.accuracy == pytest.approx(2 / 3)
+    assert result.at_confidence(0.999).accuracy is None

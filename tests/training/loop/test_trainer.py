@@ -1,0 +1,117 @@
+"""Stages, schedules, and what happens when a training diverges or is interrupted."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from tests.conftest import striped
+from training.cli import CommandError
+from training.data.augmentation import Augmentation
+from training.data.cache import Decoded
+from training.loop.build import build
+from training.loop.checkpoint import RunFolder, State
+from training.loop.precision import FLOAT
+from training.loop.trainer import Stage, stages, train
+from training.recipes.catalogue import DIGITS, RECIPES, RESIDUAL
+from training.recipes.recipe import Recipe
+
+TINY = replace(
+    RESIDUAL,
+    options={"side": 32, "stem": 4, "widths": (4, 8), "depths": (1, 1), "strides": (2, 2)},
+    epochs=6,
+    batch_size=10,
+    warmup=1,
+    augmentation=Augmentation(flip=True, rotation=10, crop=0.8, colour=0.1, cutmix=0.5),
+    sides=((24, 0.5), (32, 0.5)),
+    source_side=40,
+    validate_every=2,
+)
+
+
+class Interrupted(RunFolder):
+    """Ctrl-C right after the checkpoint of epoch 4."""
+
+    def save(self, *arguments: Any) -> State:
+        state = super().save(*arguments)
+        if state.epochs == 4:
+            raise KeyboardInterrupt
+        return state
+
+
+def photos(count: int, side: int, first: int = 0) -> Decoded:
+    labels = np.arange(count) % 2
+    pixels = [striped(int(label), first + seed, side) for seed, label in enumerate(labels)]
+    colour = np.repeat(np.stack(pixels)[..., np.newaxis], 3, axis=3)
+    return Decoded(colour, labels, {})
+
+
+def run(recipe: Recipe, folder: Path, state: State | None = None) -> tuple[keras.Model, State]:
+    run_folder = RunFolder(folder)
+    state = state or run_folder.begin({}, resume=False, restart=False)
+    held_out = photos(20, 32, 500)
+    return train(recipe, 2, photos(60, 40), held_out, run_folder, state, FLOAT)
+
+
+def test_stages_end_where_their_share_of_the_epochs_does() -> None:
+    assert list(stages(TINY)) == [Stage(24, 3), Stage(32, 6)]
+    assert list(stages(DIGITS)) == [Stage(None, 5)]
+    three = replace(TINY, sides=((24, 0.4), (28, 0.3), (32, 0.3)), epochs=10)
+    assert list(stages(three)) == [Stage(24, 4), Stage(28, 7), Stage(32, 10)]
+
+
+def test_the_rate_rises_and_falls_to_zero() -> None:
+    network = build(TINY, 2, batches=6, precision=FLOAT)
+    rate = network.optimizer._learning_rate
+    values = [float(rate(step)) for step in range(37)]
+    assert values[0] < TINY.learning_rate / 4
+    assert values[6] == pytest.approx(TINY.learning_rate)
+    assert values[6:] == sorted(values[6:], reverse=True)
+    assert values[36] == pytest.approx(0, abs=1e-6)
+
+
+def test_it_learns_and_validates_when_it_should(tmp_path: Path) -> None:
+    network, state = run(replace(TINY, epochs=20), tmp_path / "run")
+    assert network.input_shape == (None, 32, 32, 3)
+    assert network.output_shape == (None, 1), "nothing of the second task is published"
+    assert [row["epoch"] for row in state.history] == list(range(1, 21))
+    validated = [row["epoch"] for row in state.history if row["val_loss"] is not None]
+    assert validated == list(range(2, 21, 2))
+    held_out = photos(20, 32, 500)
+    photos_and_images = held_out.pixels, held_out.pixels[:, :, ::-1]
+    answers, mirrored = (keras.ops.convert_to_numpy(network(p))[:, 0] for p in photos_and_images)
+    assert ((answers > 0.5) == held_out.labels).mean() >= 0.9
+    np.testing.assert_allclose(mirrored, answers, atol=1e-5)
+
+
+def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole, _ = run(TINY, tmp_path / "whole")
+    part = RunFolder(tmp_path / "part")
+
+    state = part.begin({}, resume=False, restart=False)
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, 2, photos(60, 40), photos(20, 32, 500), Interrupted(part.path), state, FLOAT)
+    state = part.begin({}, resume=True, restart=False)
+    assert state.epochs == 4
+    resumed, _ = run(TINY, tmp_path / "part", state)
+    for one, two in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_a_training_that_diverges_stops_and_keeps_the_best(tmp_path: Path) -> None:
+    hopeless = replace(TINY, learning_rate=1e12, optimizer="sgd", weight_decay=None, warmup=3)
+    with pytest.raises(CommandError, match="the training diverged: the loss of epoch") as error:
+        run(hopeless, tmp_path / "run")
+    assert "Try again with a lower --learning-rate than 1e+12" in str(error.value)
+
+
+def test_recipes_name_a_network_and_their_sides_add_up() -> None:
+    for name, recipe in RECIPES.items():
+        assert recipe.name == name
+        if recipe.sides:
+            assert sum(share for _, share in recipe.sides) == pytest.approx(1)
+            # A stem of stride 2 and three stages that halve: residual()'s docstring says why.
+            assert all(side % 16 == 0 for side, _ in recipe.sides)

@@ -1,0 +1,84 @@
+"""The model card for people: `README.md` of a version folder, from its `card.json`."""
+
+from app.model.card import Card
+
+CURVES, EVALUATION = "training.png", "evaluation.png"
+
+
+def render(card: Card) -> str:
+    """The model card as Markdown."""
+    parts = [_head(card), _figures(card), _confusion(card), _plots(), _making(card), _layers(card)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(card: Card) -> str:
+    shape = card.input
+    labels = ", ".join(card.labels)
+    output = (
+        f"one sigmoid, the probability of `{card.labels[1]}`"
+        if card.activation == "sigmoid"
+        else f"a softmax over {len(card.labels)} labels"
+    )
+    return (
+        f"# {card.name}, version {card.version}\n\n"
+        f"Tells apart: {labels}. Input: one photo, stretched to {shape.height}x{shape.width} with "
+        f"{shape.channels} channel{'s' if shape.channels > 1 else ''}; output: {output}. "
+        f"{card.parameters:,} parameters{_cost(card)}.\n\n"
+        "It gives one of its labels to every picture, also to one that shows none of them."
+    )
+
+
+def _cost(card: Card) -> str:
+    if card.multiply_adds is None:
+        return ""
+    return f", {card.multiply_adds / 1e6:,.0f} million multiply-adds a photo"
+
+
+def _figures(card: Card) -> str:
+    rows = []
+    for name, metric in card.metrics.items():
+        interval = "" if metric.low is None else f"{metric.low:.4f} to {metric.high:.4f}"
+        label = name.replace("_", " ")
+        rows.append(f"| {label} | {metric.value:.4f} | {interval} | {metric.samples:,} |")
+    return (
+        "## Measured\n\nThe test figures come from the published files, through the code that "
+        "serves them, from the photos' raw bytes.\n\n"
+        "| figure | value | 95 % interval | photos |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
+    )
+
+
+def _confusion(card: Card) -> str:
+    head = "| true label | " + " | ".join(f"answered {label}" for label in card.labels) + " |"
+    rule = "| --- " * (len(card.labels) + 1) + "|"
+    rows = [
+        f"| {label} | " + " | ".join(str(count) for count in row) + " |"
+        for label, row in zip(card.labels, card.confusion, strict=True)
+    ]
+    return "\n".join([head, rule, *rows])
+
+
+def _plots() -> str:
+    return (
+        "Does the confidence mean what it says, how well do the probabilities part the labels, "
+        "and how good are the surest answers:\n\n"
+        f"![Reliability, ROC and coverage on the test photos]({EVALUATION})"
+    )
+
+
+def _making(card: Card) -> str:
+    def table(values: dict[str, str | int | float | None]) -> str:
+        return "\n".join(
+            f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items()
+        )
+
+    return (
+        f"## Training\n\n![Loss and accuracy by epoch]({CURVES})\n\n"
+        f"Published {card.created:%Y-%m-%d}.\n\n"
+        f"| recipe | |\n| --- | --- |\n{table(dict(card.recipe))}\n\n"
+        f"| data | |\n| --- | --- |\n{table(dict(card.data))}\n\n"
+        f"| library | version |\n| --- | --- |\n{table(dict(card.libraries))}"
+    )
+
+
+def _layers(card: Card) -> str:
+    return f"## Layers\n\n```\n{card.summary.rstrip()}\n```"

@@ -1,0 +1,170 @@
+"""A trained network -> a complete version folder, or nothing."""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from app.model.card import (
+    CARD,
+    EXPLAIN,
+    KERAS,
+    LITERT,
+    Card,
+    Golden,
+    Input,
+    Layer,
+    golden_pixels,
+    load_card,
+    sha256,
+    versions,
+)
+from app.model.classifier import Classifier
+from training.atomic import staged, write_text
+from training.data.samples import Dataset
+from training.evaluate import evaluate
+from training.evaluation import plots
+from training.evaluation.metrics import Evaluation
+from training.evaluation.report import metrics_of
+from training.export import check_explanation, export_litert
+from training.loop.checkpoint import Row
+from training.networks.flops import multiply_adds
+from training.publishing import model_card
+
+_GOLDEN_SEEDS = (0, 1, 2, 3)
+_LAYER_SETTINGS = (
+    "filters", "kernel_size", "strides", "padding", "activation", "pool_size", "units", "scale",
+    "offset", "rate",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training hands over. `network` is uncompiled, so no optimizer state is saved."""
+
+    network: keras.Model
+    name: str
+    labels: tuple[str, ...]
+    recipe: dict[str, str | int | float | None]
+    data: dict[str, str | int]
+    history: Sequence[Row]
+    kept_epoch: int
+
+
+def publish(trained: Trained, models: Path, dataset: Dataset) -> tuple[Path, Evaluation]:
+    """Write the next version of a model and test it as it will be served.
+
+    The folder appears under its number only when it is whole: written, loaded back with its
+    checksums, its golden predictions reproduced and its accuracy measured, on validation and
+    on test.
+
+    Args:
+        trained: the network and what is known of it.
+        models: the folder of all models.
+        dataset: the photos to validate and test on.
+
+    Returns:
+        The version folder, `models/<name>/<version>`, and the test's result.
+
+    Raises:
+        CommandError: the conversion failed, or no test photo is readable.
+        ModelError: LiteRT does not answer as the Keras network does.
+    """
+    base = models / trained.name
+    number = max(versions(base), default=0) + 1
+    with staged(base / str(number)) as folder:
+        trained.network.save(folder / KERAS)
+        export_litert(folder / KERAS, folder / LITERT, folder / EXPLAIN)
+        plots.training_curves(trained.history, trained.kept_epoch, folder / model_card.CURVES)
+        card = _write(folder, _untested(trained, number, folder))
+        threads = os.cpu_count() or 1
+        classifier = Classifier.load(folder, engine="litert", threads=threads)
+        check_explanation(folder, card)
+        validation = evaluate(classifier, dataset.validation, "validating")
+        evaluation = evaluate(classifier, dataset.test, "testing")
+        plots.evaluation_plots(evaluation, folder / model_card.EVALUATION)
+        card = card.model_copy(
+            update={
+                "metrics": metrics_of(evaluation, "test") | metrics_of(validation, "validation"),
+                "confusion": tuple(tuple(row) for row in evaluation.confusion.tolist()),
+            }
+        )
+        write_text(folder / "README.md", model_card.render(card))
+        _write(folder, card)
+        load_card(folder)
+    return base / str(number), evaluation
+
+
+def _untested(trained: Trained, number: int, folder: Path) -> Card:
+    network = trained.network
+    height, width, channels = network.input_shape[1:]
+    shape = Input(height=height, width=width, channels=channels)
+    return Card(
+        name=trained.name,
+        version=number,
+        created=datetime.now(UTC).replace(microsecond=0),
+        labels=trained.labels,
+        activation=network.layers[-1].activation.__name__,
+        input=shape,
+        parameters=network.count_params(),
+        multiply_adds=multiply_adds(network),
+        layers=tuple(_layer(layer) for layer in network.layers),
+        summary=_summary(network),
+        metrics={},
+        confusion=(),
+        recipe=trained.recipe,
+        data=trained.data,
+        libraries=_libraries(),
+        golden=tuple(_golden(network, shape, seed) for seed in _GOLDEN_SEEDS),
+        files={name: sha256(folder / name) for name in (KERAS, LITERT)},
+    )
+
+
+def _write(folder: Path, card: Card) -> Card:
+    """Write `card.json` with the checksums of all files there."""
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name != CARD)
+    card = card.model_copy(update={"files": {name: sha256(folder / name) for name in names}})
+    write_text(folder / CARD, card.model_dump_json(indent=2) + "\n")
+    return card
+
+
+def _layer(layer: Any) -> Layer:
+    config = layer.get_config()
+    settings = {
+        name: list(config[name]) if isinstance(config[name], tuple) else config[name]
+        for name in _LAYER_SETTINGS
+        if config.get(name) is not None
+    }
+    return Layer(
+        name=layer.name,
+        kind=type(layer).__name__,
+        output_shape=tuple(layer.output.shape[1:]),
+        parameters=layer.count_params(),
+        settings=settings,
+    )
+
+
+def _summary(network: keras.Model) -> str:
+    lines: list[str] = []
+    network.summary(line_length=78, print_fn=lambda text, **_: lines.append(text))
+    return "\n".join(lines)
+
+
+def _golden(network: keras.Model, shape: Input, seed: int) -> Golden:
+    pixels = golden_pixels(seed, shape)[np.newaxis].astype(np.float32)
+    outputs = keras.ops.convert_to_numpy(network(pixels, training=False))[0]
+    return Golden(seed=seed, outputs=tuple(float(value) for value in outputs))
+
+
+def _libraries() -> dict[str, str]:
+    names = ("keras", "tensorflow", "ai-edge-litert", "numpy", "pillow")
+    versions_of = {name: library_version(name) for name in names}
+    backend = {"keras backend": keras.backend.backend()}
+    return {"python": platform.python_version()} | versions_of | backend
