@@ -42,7 +42,6 @@ VARIANTS = {
     "without CutMix": _without(cutmix=0.0),
     "without any augmentation": replace(RESIDUAL, augmentation=Augmentation()),
     "without mirror symmetry": replace(RESIDUAL, mirror_symmetric=False),
-    "without quarter turns": replace(RESIDUAL, quarter_turns=0.0),
     "without label smoothing": replace(RESIDUAL, label_smoothing=0.0),
     "without averaged weights": replace(RESIDUAL, average=0.0),
     "without warm-up and cosine": replace(RESIDUAL, warmup=0),

@@ -7,8 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.networks.rotation_task import without_turns
-
 _EVERY = 4  # batches: each weight moves little in between
 
 
@@ -16,8 +14,7 @@ class WeightAverage(keras.callbacks.Callback):
     """Averages all weights exponentially, batch-normalisation statistics included.
 
     Keras's own `use_ema` leaves those statistics out, and they belong to the weights. The
-    network is validated with the average, and trained on with its own weights. Those of a
-    second task, which is neither validated nor published, are not averaged.
+    network is validated with the average, and trained on with its own weights.
 
     Args:
         decay: of the average, per batch; over 0.995, the last 200 batches weigh most.
@@ -36,7 +33,7 @@ class WeightAverage(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Begin with the network's first weights."""
-        self._weights = without_turns(self.model).weights
+        self._weights = self.model.weights
         if self._average is None:
             self._average = [keras.ops.copy(weight.value) for weight in self._weights]
 

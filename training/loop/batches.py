@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from training.data.augmentation import Augmentation, augment, cutmix
-from training.networks.rotation_task import append_turned
 
 _WORKERS = 4  # threads at most; the work inside them is outside Python's lock
 
@@ -29,7 +28,6 @@ class Batches(keras.utils.PyDataset):
         epoch: int = 0,
         augmentation: Augmentation | None = None,
         side: int | None = None,
-        turned: bool = False,
     ) -> None:
         """Take the photos of a subset.
 
@@ -41,7 +39,6 @@ class Batches(keras.utils.PyDataset):
             epoch: the number of the first epoch.
             augmentation: change each photo, at random; needs a seed and a `side`.
             side: height and width of the changed photos, in pixels.
-            turned: append turned ones to the changed photos, see `training.networks.rotation_task`.
         """
         workers = min(_WORKERS, os.cpu_count() or 1) if augmentation else 1
         super().__init__(workers=workers)
@@ -52,7 +49,6 @@ class Batches(keras.utils.PyDataset):
         self._epoch = epoch
         self._augmentation = augmentation
         self._side = side
-        self._turned = turned
         self._order = self._shuffled()
 
     def __len__(self) -> int:
@@ -69,7 +65,7 @@ class Batches(keras.utils.PyDataset):
         pixels = augment(pixels, self._side, self._augmentation, random)
         if random.random() < self._augmentation.cutmix:
             pixels, targets = cutmix(pixels, targets, random)
-        return append_turned(pixels, targets, random) if self._turned else (pixels, targets)
+        return pixels, targets
 
     def on_epoch_end(self) -> None:
         """Keras calls this between epochs."""

@@ -8,7 +8,6 @@ from keras import ops
 from app.model.card import Input
 from training.loop.muon import Muon
 from training.networks import architectures
-from training.networks.rotation_task import LabelAndTurns, add_turns, has_label
 from training.networks.symmetry import MirrorSymmetric, symmetrise
 from training.recipes.recipe import Recipe
 
@@ -56,42 +55,27 @@ def build(recipe: Recipe, classes: int, batches: int, precision: str) -> keras.M
         keras.config.set_dtype_policy(before)
     if recipe.mirror_symmetric:
         symmetrise(network)
-    metrics = [Accuracy(network.output_shape[-1])]
-    loss: Any = "binary_crossentropy" if classes == 2 else "categorical_crossentropy"
-    if recipe.quarter_turns:
-        network, loss = add_turns(network), LabelAndTurns(recipe.quarter_turns)
-    network.compile(optimizer=_optimizer(recipe, batches), loss=loss, metrics=metrics)
+    loss = "binary_crossentropy" if classes == 2 else "categorical_crossentropy"
+    network.compile(optimizer=_optimizer(recipe, batches), loss=loss, metrics=[accuracy])
     return network
 
 
 @keras.saving.register_keras_serializable(package="training")
-class Accuracy(keras.metrics.Mean):  # type: ignore[misc]  # Keras has no types
-    """The share of photos whose likeliest label is that of the target, smoothed or blended too.
+def accuracy(targets: Any, outputs: Any) -> Any:
+    """Whether each photo's likeliest label is that of its target, which may be smoothed or mixed.
 
     Args:
-        columns: how many of the outputs are the label's. Photos with another target in the
-            further ones do not count.
+        targets: float32 (photos, outputs).
+        outputs: probabilities of the same shape.
+
+    Returns:
+        float32 (photos,), 0 or 1; Keras averages them.
     """
-
-    def __init__(self, columns: int, name: str = "accuracy", **settings: Any) -> None:
-        super().__init__(name=name, **settings)
-        self._columns = columns
-
-    def update_state(self, targets: Any, outputs: Any, sample_weight: Any = None) -> Any:
-        """Add a batch."""
-        labels, answers = targets[:, : self._columns], outputs[:, : self._columns]
-        if self._columns == 1:
-            right = ops.equal(labels[:, 0] > 0.5, answers[:, 0] > 0.5)
-        else:
-            right = ops.equal(ops.argmax(labels, -1), ops.argmax(answers, -1))
-        weights = has_label(targets, self._columns)
-        if sample_weight is not None:
-            weights = weights * sample_weight
-        return super().update_state(ops.cast(right, self.dtype), weights)
-
-    def get_config(self) -> dict[str, Any]:
-        """The settings, by which Keras saves and restores the metric."""
-        return {**super().get_config(), "columns": self._columns}
+    if targets.shape[-1] == 1:
+        right = ops.equal(targets[:, 0] > 0.5, outputs[:, 0] > 0.5)
+    else:
+        right = ops.equal(ops.argmax(targets, -1), ops.argmax(outputs, -1))
+    return ops.cast(right, "float32")
 
 
 def _optimizer(recipe: Recipe, batches: int) -> keras.Optimizer:

@@ -27,7 +27,6 @@ import keras
 from training.atomic import staged, write_text
 from training.cli import CommandError
 from training.loop.averaging import WeightAverage
-from training.networks.rotation_task import without_turns
 
 LATEST, VALIDATED, BEST = "latest.keras", "validated.weights.h5", "best.weights.h5"
 STATE = "state.json"
@@ -109,7 +108,7 @@ class RunFolder:
         with staged(fresh.folder) as folder:
             network.save(folder / LATEST)
             with average.in_place() if average else nullcontext():
-                without_turns(network).save_weights(folder / VALIDATED)
+                network.save_weights(folder / VALIDATED)
             if fresh.best_epoch == fresh.epochs or state.folder is None:
                 shutil.copyfile(folder / VALIDATED, folder / BEST)
             else:

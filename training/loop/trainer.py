@@ -13,7 +13,6 @@ from training.loop.build import build, served
 from training.loop.callbacks import Progress, Reseed, Saver
 from training.loop.checkpoint import LATEST, VALIDATED, RunFolder, State
 from training.networks.pretrained import load_pretrained
-from training.networks.rotation_task import not_turned
 from training.networks.symmetry import symmetrise
 from training.recipes.recipe import Recipe
 
@@ -81,7 +80,7 @@ def _fit(
 ) -> State:
     batches = -(-len(training.labels) // recipe.batch_size)
     network, average = _begin(recipe, classes, batches, state, precision)
-    targets = _targets(recipe, validation.labels, classes, smoothing=0.0)
+    targets = targets_for(validation.labels, classes)
     held_out = Batches(validation.pixels, targets, recipe.batch_size)
     saver = Saver(run, state, classes, recipe, average)
     bar = Progress(recipe.epochs, batches)
@@ -131,16 +130,10 @@ def batches_of(
     """The batches of a stage, from epoch number `epoch` (counted from 0) on."""
     return Batches(
         training.pixels,
-        _targets(recipe, training.labels, classes, recipe.label_smoothing),
+        targets_for(training.labels, classes, recipe.label_smoothing),
         recipe.batch_size,
         seed=recipe.seed,
         epoch=epoch,
         augmentation=recipe.augmentation,
         side=stage.side or training.pixels.shape[1],
-        turned=recipe.quarter_turns > 0,
     )
-
-
-def _targets(recipe: Recipe, labels: np.ndarray, classes: int, smoothing: float) -> np.ndarray:
-    targets = targets_for(labels, classes, smoothing)
-    return not_turned(targets) if recipe.quarter_turns else targets

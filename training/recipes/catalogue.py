@@ -62,7 +62,6 @@ RESIDUAL = Recipe(
     optimizer="muon",
     learning_rate=6e-3,
     mirror_symmetric=True,
-    quarter_turns=0.5,
     weight_decay=0.05,
     warmup=5,
     label_smoothing=0.1,
@@ -97,10 +96,9 @@ RESIDUAL_MANY = replace(
     data=Path("data/more"),
     epochs=60,
     options={"side": 128, "widths": (16, 40, 96, 224)},
-    quarter_turns=0.0,
     sides=((96, 0.7), (112, 0.3)),
 )
-"""The same for ten thousand photos: a wider network, without the second task, and larger photos.
+"""The same for ten thousand photos: a wider network and larger photos.
 
     python -m training.fit --recipe residual-many
 

@@ -20,8 +20,6 @@ class Recipe:
 
     `weights` are what the network starts from, see `training.networks.pretrained` (None: random
     ones). With `mirror_symmetric`, see `training.networks.symmetry`, its weights are kept so.
-    `quarter_turns` is the weight of the second task of that name (0: none), see
-    `training.networks.rotation_task`.
 
     How: `optimizer` at `learning_rate`, constant, or with `warmup` (epochs) rising to it and
     then falling along a cosine to zero. `sides` are (side in pixels, share of the epochs)
@@ -46,7 +44,6 @@ class Recipe:
     learning_rate: float
     options: Mapping[str, Any] = field(default_factory=dict)
     mirror_symmetric: bool = False
-    quarter_turns: float = 0.0
     weights: str | None = None
     seed: int = 0
     weight_decay: float | None = None
