@@ -23,10 +23,11 @@ train: $(VENV)/train.done ## train and publish the next version; ARGS="--help" l
 test: $(VENV)/dev.done ## run the tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
-check: $(VENV)/dev.done ## lint, types, and the commands of the README
+check: $(VENV)/dev.done ## lint, types, who imports whom, and the commands of the README
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -m readme
 
 container-test: $(VENV)/dev.done ## build the images, run them and test them; needs Docker

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
 
 from app import logs
-from app.api.api_keys import KeysError
+from app.api.api_keys import ApiKeysError
 from app.main import create_app, load_classifier
 from app.model.card import ModelError
 from app.server.server import AddressError, Server, require_free
 from app.serving import runtime
-from app.serving.allocator import give_back_freed_memory
+from app.serving.runtime import return_freed_memory
 from app.settings import Settings
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = CliApp.run(Settings, cli_args=sys.argv[1:])
-        give_back_freed_memory()
+        return_freed_memory()
         logs.set_up(settings.log_format, settings.log_level)
         _warn_of_misspelled()
         require_free(settings.host, settings.port)
@@ -34,7 +34,7 @@ def main() -> None:
         app.state.classifier = load_classifier(settings)
     except ValidationError as error:
         sys.exit(_fail(_slip(error)))
-    except (SettingsError, ModelError, KeysError, AddressError) as error:
+    except (SettingsError, ModelError, ApiKeysError, AddressError) as error:
         sys.exit(_fail(str(error)))
     runtime.tune()
     with suppress(KeyboardInterrupt):

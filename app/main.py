@@ -1,34 +1,30 @@
-"""`create_app()`, the lifespan and `/model`; the other routes have files of their own."""
+"""`create_app()`: the service as an ASGI application, and its lifespan."""
 
-import asyncio
 import logging
-import signal
-import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
-from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import openapi, problems
-from app.api.api_keys import Keys, read_keys
+from app.api import errors, openapi
+from app.api.api_keys import ApiKeys, read_api_keys
 from app.api.middleware import request_id
-from app.api.middleware.access import REFERENCE, Gate, Rules
-from app.api.middleware.access_log import Observer, Refusals
-from app.api.routes import explain, health, page, predict
-from app.model.card import Card, find_version
+from app.api.middleware.access import AccessControl
+from app.api.middleware.access_log import AccessLog
+from app.api.paths import REFERENCE
+from app.api.routes import explain, health, model, page, predict
+from app.model.card import find_version
 from app.model.classifier import Classifier
-from app.model.litert import at_a_time
-from app.server.load_shedding import Door
+from app.model.litert import worker_count
 from app.serving.metrics import Metrics
-from app.serving.model_watcher import Rollout
-from app.serving.predictor import Inference
+from app.serving.model_watcher import ModelWatcher
+from app.serving.predictor import Predictor
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,25 +32,6 @@ logger = logging.getLogger(__name__)
 # What a page of another site may send and read, where the settings name the site.
 _SENT = ["Authorization", "Content-Type", "X-API-Key", request_id.HEADER]
 _READ = ["Retry-After", "Server-Timing", request_id.HEADER]
-
-
-class Accepts(BaseModel):
-    """What an upload may be."""
-
-    formats: tuple[str, ...]
-    max_bytes: int
-    max_pixels: int
-    max_photos: int
-
-
-class ModelBody(Card):
-    """The model's card, the engine that runs it, and what the service accepts."""
-
-    engine: str
-    accepts: Accepts
-
-
-router = APIRouter()
 
 
 def load_classifier(settings: Settings, folder: Path | None = None) -> Classifier:
@@ -85,64 +62,65 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings: instead of those in the environment.
 
     Raises:
-        app.api.api_keys.KeysError: the file of API keys cannot be used.
+        app.api.api_keys.ApiKeysError: the file of API keys cannot be used.
     """
     settings = settings or Settings()
-    metrics = Metrics()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        loaded = app.state.classifier or load_classifier(settings)
-        card = loaded.card
-        logger.info("serving %s version %d with %s", card.name, card.version, loaded.engine.name)
-        rollout = _rollout(settings, loaded, metrics)
-        # Or a version that is replaced would stay in memory.
-        app.state.classifier = loaded = None
-        inference = Inference(
-            at_a_time(settings.threads),
-            settings.max_queue,
-            settings.deadline_seconds,
-            metrics.batch,
-        )
-        metrics.watch(inference)
-        async with _watching(rollout, settings.model_poll_seconds):
-            yield {"inference": inference, "rollout": rollout}
-        inference.stop()
-
     app = FastAPIOffline(
         title="Photo classifier",
         description="POST a photo to /predict for a probability, to /explain for its reasons.",
-        lifespan=lifespan,
+        lifespan=_lifespan,
         static_url=REFERENCE,
         # To the path without a slash it would be an absolute address, with the client's own Host.
         redirect_slashes=False,
     )
     app.state.settings = settings
-    app.state.metrics = metrics
+    app.state.metrics = Metrics()
     app.state.classifier = None
     app.state.draining = False
     keys = _keys(settings)
-    _add_middleware(app, settings, Rules(keys, settings.trusted_hosts), metrics)
-    problems.install(app)
-    for routes in (predict, explain, health):
+    _add_middleware(app, keys)
+    errors.install(app)
+    for routes in (predict, explain, health, model):
         app.include_router(routes.router)
-    app.include_router(router)
     page.install(app)
-    openapi.complete(app, bool(keys), settings.max_batch)
+    openapi.extend(app, bool(keys), settings.max_batch)
     return app
 
 
-def _keys(settings: Settings) -> Keys:
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    """Load the model, and yield what every request finds in its state."""
+    settings: Settings = app.state.settings
+    metrics: Metrics = app.state.metrics
+    loaded = app.state.classifier or load_classifier(settings)
+    card = loaded.card
+    logger.info("serving %s version %d with %s", card.name, card.version, loaded.engine.name)
+    load = partial(load_classifier, settings)
+    watcher = ModelWatcher(loaded, load, settings.model, settings.model_version, metrics)
+    # Otherwise a version that is replaced would stay in memory.
+    app.state.classifier = loaded = None
+    predictor = Predictor(
+        worker_count(settings.threads),
+        settings.max_queue,
+        settings.deadline_seconds,
+        metrics.count_batch,
+    )
+    metrics.watch_predictor(predictor)
+    async with watcher.running(settings.model_poll_seconds):
+        yield {"predictor": predictor, "watcher": watcher}
+    predictor.stop()
+
+
+def _keys(settings: Settings) -> ApiKeys:
     keys = [key.get_secret_value() for key in settings.api_keys]
-    return Keys(keys + (read_keys(settings.api_keys_file) if settings.api_keys_file else []))
+    file = settings.api_keys_file
+    return ApiKeys(keys + (read_api_keys(file) if file else []))
 
 
-def _add_middleware(app: FastAPI, settings: Settings, rules: Rules, metrics: Metrics) -> None:
+def _add_middleware(app: FastAPI, keys: ApiKeys) -> None:
     """The innermost first: the last one added is the first to see a request."""
-    refusals = Refusals()
-    # What the server asks before it comes to the middleware, which has it from here.
-    app.state.door = Door(rules, metrics, refusals, bool(settings.cors_origins))
-    app.add_middleware(Gate, rules=rules)
+    settings: Settings = app.state.settings
+    app.add_middleware(AccessControl, keys=keys, hosts=settings.trusted_hosts)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -151,7 +129,7 @@ def _add_middleware(app: FastAPI, settings: Settings, rules: Rules, metrics: Met
             allow_headers=_SENT,
             expose_headers=_READ,
         )
-    app.add_middleware(Observer, metrics=metrics, refusals=refusals)
+    app.add_middleware(AccessLog, metrics=app.state.metrics)
     app.add_middleware(
         CorrelationIdMiddleware,
         header_name=request_id.HEADER,
@@ -159,59 +137,3 @@ def _add_middleware(app: FastAPI, settings: Settings, rules: Rules, metrics: Met
         validator=request_id.is_acceptable,
         transformer=None,
     )
-
-
-def _rollout(settings: Settings, classifier: Classifier, metrics: Metrics) -> Rollout:
-    def load(folder: Path) -> Classifier:
-        return load_classifier(settings, folder)
-
-    return Rollout(classifier, load, settings.model, settings.model_version, metrics)
-
-
-@asynccontextmanager
-async def _watching(rollout: Rollout, seconds: float) -> AsyncIterator[None]:
-    """Look for new versions meanwhile, every so often and on SIGHUP."""
-    loop = asyncio.get_running_loop()
-    # Only a process's main thread gets signals, and Windows has no such signal.
-    listens = hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread()
-    if listens:
-        loop.add_signal_handler(signal.SIGHUP, rollout.check_now)
-    task = asyncio.create_task(rollout.watch(seconds))
-    try:
-        yield
-    finally:
-        if listens:
-            loop.remove_signal_handler(signal.SIGHUP)
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-@router.get(
-    "/model",
-    summary="What the network is",
-    response_model=ModelBody,
-    responses={
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-        **problems.responses(400, 401, 403, 503),
-    },
-)
-async def model(request: Request) -> Response:
-    """The model's card as JSON; with `Accept: text/plain` the table that Keras prints."""
-    classifier: Classifier = request.state.classifier
-    headers = {"Vary": "Accept"}
-    accept = request.headers.get("accept", "")
-    if "text/plain" in accept and "application/json" not in accept:
-        return PlainTextResponse(classifier.card.summary + "\n", headers=headers)
-    settings: Settings = request.app.state.settings
-    body = ModelBody(
-        **dict(classifier.card),
-        engine=classifier.engine.name,
-        accepts=Accepts(
-            formats=settings.formats,
-            max_bytes=settings.max_bytes,
-            max_pixels=settings.max_pixels,
-            max_photos=settings.max_batch,
-        ),
-    )
-    return Response(body.model_dump_json(), media_type="application/json", headers=headers)

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.api.api_keys import SHORTEST
 from app.imaging.decode import FORMATS, MAX_PIXELS
 from app.model.engine import Choice
+
+SHORTEST_KEY = 16  # characters of an API key
 
 _PILLOW_ALARM = 89_478_485  # Pillow refuses more by itself: a quarter of a gigabyte of RGB
 
@@ -51,8 +52,8 @@ def _host(text: str) -> str:
 
 
 def _key(key: SecretStr) -> SecretStr:
-    if len(key.get_secret_value()) < SHORTEST:
-        raise ValueError(f"a key has fewer than {SHORTEST} characters")
+    if len(key.get_secret_value()) < SHORTEST_KEY:
+        raise ValueError(f"a key has fewer than {SHORTEST_KEY} characters")
     return key
 
 

@@ -26,6 +26,11 @@ class Plan:
     dataset: Dataset
     precision: str
 
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """The photos never to train on; the recipe's names mean nothing in another data set."""
+        return self.recipe.exclude if self.dataset.labels == self.recipe.labels else ()
+
     def settings(self) -> dict[str, Any]:
         """What a resumed run must have in common with the interrupted one."""
         facts = {key: value for key, value in asdict(self.recipe).items() if key != "data"}

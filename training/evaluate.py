@@ -7,53 +7,15 @@ The figures are those that a client of the service would measure.
 """
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
-from app.imaging.errors import PhotoError
 from app.model.classifier import Classifier
-from training.cli import CommandError, Parser, progress, require_writable, run
+from training.cli import CommandError, Parser, require_writable, run
 from training.data.class_folders import open_subset
-from training.data.samples import Sample
-from training.evaluation.metrics import Evaluation
+from training.evaluation.evaluator import evaluate
 from training.evaluation.report import as_text, write_report
 
 PROG = "python -m training.evaluate"
-
-
-def evaluate(
-    classifier: Classifier, samples: Sequence[Sample], description: str = "testing"
-) -> Evaluation:
-    """Classify every sample from its raw bytes, on all cores, with a progress bar.
-
-    Raises:
-        CommandError: not one of the photos could be decoded.
-    """
-
-    def work(sample: Sample) -> list[float] | str:
-        try:
-            return list(classifier.predict(sample.read()).probabilities.values())
-        except PhotoError as error:
-            return str(error)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = pool.map(work, samples)
-        results = list(progress(jobs, description, "photo", total=len(samples)))
-    answered = [(s, r) for s, r in zip(samples, results, strict=True) if not isinstance(r, str)]
-    if not answered:
-        raise CommandError(f"none of the {len(samples)} test photos could be decoded.")
-    return Evaluation(
-        labels=classifier.card.labels,
-        names=tuple(sample.name for sample, _ in answered),
-        truths=np.array([sample.label for sample, _ in answered]),
-        probabilities=np.array([values for _, values in answered]),
-        unreadable={
-            s.place: r for s, r in zip(samples, results, strict=True) if isinstance(r, str)
-        },
-    )
 
 
 def main() -> None:

@@ -88,7 +88,9 @@ def _fit(plan: Plan, arguments: Namespace) -> None:
     state = run_folder.begin(plan.settings(), resume=arguments.resume, restart=arguments.restart)
     print(f"{plan.name}: recipe {recipe.name}, {state.epochs} of {recipe.epochs} epochs done")
     print(f"checkpoints in {run_folder.path}; go on after an interruption with --resume")
-    dataset, dropped = select(plan.dataset, recipe, arguments.cache)
+    dataset, dropped = select(
+        plan.dataset, arguments.cache, exclude=plan.excluded, deduplicate=recipe.deduplicate
+    )
     shape = input_of(recipe, classes)
     training = decode_samples(dataset.train, source_of(recipe, shape), "train", arguments.cache)
     validation = decode_samples(dataset.validation, shape, "validation", arguments.cache)

@@ -5,14 +5,14 @@ import hmac
 from collections.abc import Iterable
 from pathlib import Path
 
-SHORTEST = 16  # characters
+from app.settings import SHORTEST_KEY
 
 
-class KeysError(ValueError):
+class ApiKeysError(ValueError):
     """The file of keys cannot be used. The message is one line without a key in it."""
 
 
-class Keys:
+class ApiKeys:
     """The accepted keys; false if there are none, as then everybody is let in."""
 
     def __init__(self, keys: Iterable[str]) -> None:
@@ -28,23 +28,25 @@ class Keys:
         return sum(hmac.compare_digest(digest, own) for own in self._digests) > 0
 
 
-def read_keys(path: Path) -> list[str]:
+def read_api_keys(path: Path) -> list[str]:
     """The keys in a file, one a line; empty lines and those that start with # are left out.
 
     Raises:
-        KeysError: the file cannot be read, has no key, or one that is too short.
+        ApiKeysError: the file cannot be read, has no key, or one that is too short.
     """
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise KeysError(f"APP_API_KEYS_FILE={path}: cannot be read ({reason}).") from error
+        raise ApiKeysError(f"APP_API_KEYS_FILE={path}: cannot be read ({reason}).") from error
     keys = [line for line in lines if line and not line.startswith("#")]
     if not keys:
         # An empty list would let everybody in, which nobody means who sets this.
-        raise KeysError(f"APP_API_KEYS_FILE={path}: there is no key in it.")
-    if any(len(key) < SHORTEST for key in keys):
-        raise KeysError(f"APP_API_KEYS_FILE={path}: a key has fewer than {SHORTEST} characters.")
+        raise ApiKeysError(f"APP_API_KEYS_FILE={path}: there is no key in it.")
+    if any(len(key) < SHORTEST_KEY for key in keys):
+        raise ApiKeysError(
+            f"APP_API_KEYS_FILE={path}: a key has fewer than {SHORTEST_KEY} characters."
+        )
     return keys
 
 

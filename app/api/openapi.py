@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api.middleware.access import is_public
+from app.api.paths import is_public
 
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -13,7 +13,7 @@ _SCHEMES = {
 }
 
 
-def complete(app: FastAPI, keys: bool, max_photos: int) -> None:
+def extend(app: FastAPI, keys: bool, max_photos: int) -> None:
     """Have `app.openapi()` tell the rest.
 
     Args:

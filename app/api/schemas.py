@@ -1,7 +1,7 @@
 """The JSON that the routes answer with."""
 
 import base64
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -26,10 +26,20 @@ class PredictionBody(BaseModel):
     probabilities: dict[str, float]
     model: ModelName
 
-    @classmethod
-    def of(cls, card: Card, prediction: Prediction) -> "PredictionBody":
-        """A prediction as JSON."""
-        return cls(**_prediction(card, prediction))
+
+class PhotoProblem(BaseModel):
+    """What is wrong with one photo of several; members as in the problem of a request."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class PredictionsBody(BaseModel):
+    """An entry a photo, in the request's order."""
+
+    predictions: list[PredictionBody | PhotoProblem]
 
 
 class EvidenceBody(BaseModel):
@@ -48,10 +58,10 @@ class ExplanationBody(PredictionBody):
     evidence: dict[str, EvidenceBody]
 
     @classmethod
-    def explaining(cls, card: Card, explanation: Explanation) -> "ExplanationBody":
+    def of(cls, card: Card, explanation: Explanation) -> "ExplanationBody":
         """An explanation as JSON."""
         return cls(
-            **_prediction(card, explanation.prediction),
+            **prediction(card, explanation.prediction),
             rows=explanation.rows,
             columns=explanation.columns,
             evidence={
@@ -72,6 +82,19 @@ class StripBody(BaseModel):
     high: float
     png: str = Field(description="the picture, as a data URI")
 
+    @classmethod
+    def of(cls, strip: Strip) -> "StripBody":
+        """A strip as JSON."""
+        return cls(
+            layer=strip.layer,
+            step=strip.step,
+            shape=strip.shape,
+            channels=strip.channels,
+            low=strip.low,
+            high=strip.high,
+            png="data:image/png;base64," + base64.b64encode(strip.png).decode(),
+        )
+
 
 class LayersBody(BaseModel):
     """A photo's way through the layers, in the network's order."""
@@ -82,25 +105,52 @@ class LayersBody(BaseModel):
     @classmethod
     def of(cls, card: Card, strips: list[Strip]) -> "LayersBody":
         """Strips as JSON."""
-        bodies = [
-            StripBody(
-                layer=strip.layer,
-                step=strip.step,
-                shape=strip.shape,
-                channels=strip.channels,
-                low=strip.low,
-                high=strip.high,
-                png="data:image/png;base64," + base64.b64encode(strip.png).decode(),
-            )
-            for strip in strips
-        ]
-        return cls(strips=bodies, model=ModelName(name=card.name, version=card.version))
+        model = ModelName(name=card.name, version=card.version)
+        return cls(strips=[StripBody.of(strip) for strip in strips], model=model)
 
 
-def _prediction(card: Card, prediction: Prediction) -> dict[str, Any]:
+class Accepts(BaseModel):
+    """What an upload may be."""
+
+    formats: tuple[str, ...]
+    max_bytes: int
+    max_pixels: int
+    max_photos: int
+
+
+class ModelBody(Card):
+    """The model's card, the engine that runs it, and what the service accepts."""
+
+    engine: str
+    accepts: Accepts
+
+
+class Alive(BaseModel):
+    """The answer of `/livez`."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Refused(BaseModel):
+    """A version on disk that is not served, and why."""
+
+    version: str
+    reason: str
+
+
+class Ready(BaseModel):
+    """The answer of `/readyz`."""
+
+    status: Literal["ready"] = "ready"
+    model: ModelName
+    refused: list[Refused] = Field(description="newer versions that cannot be served")
+
+
+def prediction(card: Card, answer: Prediction) -> dict[str, Any]:
+    """The members of a `PredictionBody`, unchecked: the service has just made them."""
     return {
-        "label": prediction.label,
-        "probability": prediction.probability,
-        "probabilities": prediction.probabilities,
-        "model": ModelName(name=card.name, version=card.version),
+        "label": answer.label,
+        "probability": answer.probability,
+        "probabilities": answer.probabilities,
+        "model": {"name": card.name, "version": card.version},
     }

@@ -60,7 +60,7 @@ class Classifier:
             path: a version folder, or a folder of versions (the highest is taken).
             version: that version instead.
             engine: see `app.model.engine.load_engine`.
-            threads: cores to use, see `app.model.litert.at_a_time`.
+            threads: cores to use, see `app.model.litert.worker_count`.
             max_pixels, formats: see `app.imaging.decode.decode`.
 
         Raises:

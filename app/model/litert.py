@@ -9,7 +9,7 @@ import numpy as np
 from app.model.card import Card, ModelError
 
 
-def at_a_time(threads: int) -> int:
+def worker_count(threads: int) -> int:
     """How many workers keep `threads` cores busy: one more than there are.
 
     Whoever has just been through the network waits for Python's lock, which the event loop holds
@@ -24,8 +24,8 @@ class LiteRTEngine:
     """A pool of single-threaded LiteRT interpreters, for CPUs.
 
     A photo or two a core scales better than all cores on one photo; an interpreter may be used by
-    one thread at a time, so each is lent out (`at_a_time` says how many). One more interpreter has
-    a thread a core, for a photo that is alone: it answers in little more than half the time.
+    one thread at a time, so each is lent out (`worker_count` says how many). One more interpreter
+    has a thread a core, for a photo that is alone: it answers in little more than half the time.
 
     Two photos together read a layer's weights once, and workers meet half as often. On two cores,
     8 clients, that was 1.12 times the photos a second with cats-vs-dogs 3 and 1.08 with 1; a third
@@ -34,7 +34,7 @@ class LiteRTEngine:
 
     name = "litert"
     largest = 2
-    one_at_a_time = False
+    exclusive = False
 
     def __init__(self, path: Path, card: Card, threads: int) -> None:
         self._path = path
@@ -43,7 +43,7 @@ class LiteRTEngine:
         self._wide: queue.SimpleQueue[_Interpreter] = queue.SimpleQueue()
         try:
             content = path.read_bytes()
-            self._pool = [_Interpreter(content, 1) for _ in range(at_a_time(threads))]
+            self._pool = [_Interpreter(content, 1) for _ in range(worker_count(threads))]
             if threads > 1:
                 self._wide.put(_Interpreter(content, threads))
         except (ValueError, RuntimeError, OSError) as error:

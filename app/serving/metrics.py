@@ -12,7 +12,7 @@ from prometheus_client import (
 )
 
 from app.model.classifier import Classifier
-from app.serving.predictor import Answer, Inference
+from app.serving.predictor import Answer, Predictor
 
 # From a small network's share of a millisecond to the default deadline.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -70,28 +70,28 @@ class Metrics:
             self._stages.labels, ("queue", "decode", "infer")
         )
 
-    def watch(self, inference: Inference) -> None:
+    def watch_predictor(self, predictor: Predictor) -> None:
         """Have the depth of the queue read when it is asked for."""
-        self._waiting.set_function(lambda: inference.waiting)
-        self._inside.set_function(lambda: inference.places.taken)
+        self._waiting.set_function(lambda: predictor.waiting)
+        self._inside.set_function(lambda: predictor.admission.admitted)
 
-    def serve(self, classifier: Classifier) -> None:
+    def set_model(self, classifier: Classifier) -> None:
         """Another model is served from now on."""
         self._model.clear()
         card = classifier.card
         self._model.labels(card.name, str(card.version), classifier.engine.name).set(1)
 
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered; as many methods, routes and statuses as the service knows."""
         count, duration = self._request(method, route, status)
         count.inc()
         duration.observe(seconds)
 
-    def batch(self, photos: int) -> None:
+    def count_batch(self, photos: int) -> None:
         """A batch has gone through the engine."""
         self._batch.observe(photos)
 
-    def answer(self, answer: Answer) -> None:
+    def count_answer(self, answer: Answer) -> None:
         """A photo was answered."""
         self._queue.observe(answer.queue)
         self._decode.observe(answer.decode)

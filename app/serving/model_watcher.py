@@ -3,7 +3,10 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from app.model.card import CARD, ModelError, versions
@@ -16,7 +19,7 @@ logger = logging.getLogger(__name__)
 Print = tuple[tuple[str, int, int], ...]
 
 
-class Rollout:
+class ModelWatcher:
     """The served classifier, and the versions beside it on disk.
 
     Whoever handles a request holds on to the classifier it began with; the last one to let
@@ -46,12 +49,31 @@ class Rollout:
         self._served = fingerprint(classifier.folder)
         self._seen: dict[Path, Print] = {}  # of the folders that were refused
         self._again = asyncio.Event()
-        metrics.serve(classifier)
+        metrics.set_model(classifier)
 
     def check_now(self) -> None:
         """Look for another version soon, and try those again that were refused."""
         self._seen.clear()
         self._again.set()
+
+    @asynccontextmanager
+    async def running(self, seconds: float) -> AsyncIterator[None]:
+        """Within the block, look for another version every `seconds` and on SIGHUP."""
+        loop = asyncio.get_running_loop()
+        # Only a process's main thread gets signals, and Windows has no such signal.
+        main = threading.current_thread() is threading.main_thread()
+        listens = hasattr(signal, "SIGHUP") and main
+        if listens:
+            loop.add_signal_handler(signal.SIGHUP, self.check_now)
+        task = asyncio.create_task(self.watch(seconds))
+        try:
+            yield
+        finally:
+            if listens:
+                loop.remove_signal_handler(signal.SIGHUP)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     async def watch(self, seconds: float) -> None:
         """Look for another version every `seconds` (0: never) and when told to, for ever."""
@@ -102,7 +124,7 @@ class Rollout:
         self.classifier, self._served = classifier, state
         self._forget(folder.name)
         self._metrics.swaps.inc()
-        self._metrics.serve(classifier)
+        self._metrics.set_model(classifier)
         card = classifier.card
         logger.info("serving %s version %d instead of %d", card.name, card.version, before)
         return True

@@ -1,10 +1,5 @@
-"""Photos wait in one line, and whoever comes free takes the next; nobody waits for a timer.
+"""Threads that take waiting items in order of arrival, a batch at a time, without a timer."""
 
-Places   how many photos may be inside at a time, and how fast they leave
-Workers  threads that take what is waiting, in order of arrival, a batch at a time
-"""
-
-import math
 import threading
 import time
 from collections import OrderedDict
@@ -17,80 +12,8 @@ from app.serving import runtime
 T = TypeVar("T")
 R = TypeVar("R")
 
-_MEMORY = 256  # photos after which older ones count half in the drain rate
-_LONGEST_RETRY = 60  # seconds
 
-
-class Full(Exception):
-    """There is no place left; `retry_after` is the time in which all before are done, in s."""
-
-    def __init__(self, limit: int, actual: int, retry_after: int) -> None:
-        super().__init__(f"{actual} photos are waiting or worked on; at most {limit} may be.")
-        self.limit = limit
-        self.actual = actual
-        self.retry_after = retry_after
-
-
-class Places:
-    """Counts photos in and out. For one thread, as an event loop is."""
-
-    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.limit = limit
-        self.taken = 0
-        self._clock = clock
-        self._since = clock()
-        self._busy = 0.0  # seconds in which there was something to do
-        self._left = 0.0  # photos that left in them
-
-    def check(self, photos: int = 1) -> None:
-        """Raise what `take` would raise, without taking a place.
-
-        Raises:
-            Full: fewer than `photos` places are left.
-        """
-        if self.taken + photos > self.limit:
-            raise Full(self.limit, self.taken, self.retry_after)
-
-    def take(self, photos: int = 1) -> None:
-        """Take places, all or none.
-
-        Raises:
-            Full: fewer than `photos` are left.
-        """
-        self.check(photos)
-        self._pass_time()
-        self.taken += photos
-
-    def give_back(self, photos: int = 1) -> None:
-        """The photos are done, one way or the other."""
-        self._pass_time()
-        self.taken -= photos
-        self._left += photos
-        if self._left > _MEMORY:
-            self._left /= 2
-            self._busy /= 2
-
-    @property
-    def full(self) -> bool:
-        """Whether not one place is left."""
-        return self.taken >= self.limit
-
-    @property
-    def retry_after(self) -> int:
-        """Whole seconds in which all that are inside will be done, at the measured rate."""
-        if not self._left:
-            return 1
-        seconds = self.taken * self._busy / self._left
-        return min(max(math.ceil(seconds), 1), _LONGEST_RETRY)
-
-    def _pass_time(self) -> None:
-        now = self._clock()
-        if self.taken:
-            self._busy += now - self._since
-        self._since = now
-
-
-class Workers(Generic[T, R]):
+class WorkerPool(Generic[T, R]):
     """Threads over one line of waiting items.
 
     Args:
@@ -154,7 +77,7 @@ class Workers(Generic[T, R]):
                 self._waiting.pop(future, None)
 
     def _run(self) -> None:
-        runtime.step_back()
+        runtime.lower_priority()
         while (batch := self._take()) is not None:
             _settle(self._work, *batch)
             del batch  # an idle thread keeps no photo

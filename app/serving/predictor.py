@@ -16,11 +16,12 @@ import numpy as np
 
 from app.imaging.errors import PhotoError
 from app.model.classifier import Classifier, Prediction
-from app.serving.pool import Places, Workers
-from app.serving.worker import Decoded, Job, Photo, decode, fits, goes_with, try_to_decode
+from app.serving.admission import Admission
+from app.serving.pool import WorkerPool
+from app.serving.worker import Decoded, Job, PhotoJob, can_batch, decode, decode_or_error, fits
 
 T = TypeVar("T")
-Gone = Callable[[], Coroutine[Any, Any, None]]
+Disconnected = Callable[[], Coroutine[Any, Any, None]]
 
 
 class DeadlinePassed(Exception):
@@ -31,7 +32,7 @@ class DeadlinePassed(Exception):
         self.seconds = seconds
 
 
-class ClientGone(Exception):
+class ClientDisconnected(Exception):
     """Nobody waits for the answer any more."""
 
 
@@ -45,7 +46,7 @@ class Answer:
     infer: float
 
 
-class Inference:
+class Predictor:
     """The line, the workers and the deadline.
 
     Args:
@@ -62,18 +63,18 @@ class Inference:
         deadline: float,
         on_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.places = Places(threads + max_queue)
+        self.admission = Admission(threads + max_queue)
         self._deadline = deadline
         self._on_batch = on_batch
-        self._workers: Workers[Job, Any] = Workers(self._work, threads, goes_with)
-        self._batches: Workers[tuple[Classifier, np.ndarray], Any] | None = None
+        self._workers: WorkerPool[Job, Any] = WorkerPool(self._work, threads, can_batch)
+        self._batches: WorkerPool[tuple[Classifier, np.ndarray], Any] | None = None
 
     @property
     def waiting(self) -> int:
         """How many photos wait in a line."""
         return len(self._workers) + (len(self._batches) if self._batches else 0)
 
-    async def predict(self, classifier: Classifier, data: bytes, gone: Gone) -> Answer:
+    async def predict(self, classifier: Classifier, data: bytes, gone: Disconnected) -> Answer:
         """Classify one photo.
 
         Args:
@@ -83,13 +84,13 @@ class Inference:
 
         Raises:
             app.imaging.errors.PhotoError: the bytes are not a usable photo.
-            app.serving.pool.Full: no place is left.
-            DeadlinePassed, ClientGone: there is no answer to give.
+            app.serving.admission.QueueFull: no place is left.
+            DeadlinePassed, ClientDisconnected: there is no answer to give.
         """
         return await self._bounded(lambda: self._predict(classifier, data), gone)
 
     async def predict_all(
-        self, classifier: Classifier, photos: Sequence[bytes], gone: Gone
+        self, classifier: Classifier, photos: Sequence[bytes], gone: Disconnected
     ) -> list[Answer | PhotoError]:
         """Classify several photos, each for itself; as `predict` for the rest."""
 
@@ -103,7 +104,7 @@ class Inference:
 
         return await self._bounded(each, gone, len(photos))
 
-    async def run(self, job: Callable[[], T], gone: Gone) -> T:
+    async def run(self, job: Callable[[], T], gone: Disconnected) -> T:
         """Do other work about one photo in its turn; as `predict` for the rest."""
         return await self._bounded(lambda: asyncio.wrap_future(self._workers.submit(job)), gone)
 
@@ -113,12 +114,14 @@ class Inference:
         if self._batches:
             self._batches.stop()
 
-    async def _bounded(self, work: Callable[[], Awaitable[T]], gone: Gone, photos: int = 1) -> T:
-        self.places.take(photos)
+    async def _bounded(
+        self, work: Callable[[], Awaitable[T]], gone: Disconnected, photos: int = 1
+    ) -> T:
+        self.admission.admit(photos)
         try:
             task = asyncio.ensure_future(work())
         except BaseException:
-            self.places.give_back(photos)
+            self.admission.release(photos)
             raise
         leaving = asyncio.create_task(gone())
         done: set[asyncio.Future[Any]] = set()
@@ -128,24 +131,24 @@ class Inference:
             )
             if task in done:
                 return task.result()
-            raise ClientGone if leaving in done else DeadlinePassed(self._deadline)
+            raise ClientDisconnected if leaving in done else DeadlinePassed(self._deadline)
         finally:
             # What still waits leaves its line with this; a thread at work ends by itself.
             task.cancel()
             leaving.cancel()
-            self.places.give_back(photos)
+            self.admission.release(photos)
             # An error knows this frame, and would keep itself and the photo through it.
             del task, leaving, done, work
 
     def _predict(self, classifier: Classifier, data: bytes) -> Awaitable[Answer]:
         arrived = time.perf_counter()
-        if classifier.engine.one_at_a_time:
+        if classifier.engine.exclusive:
             return self._predict_in_line(classifier, data, arrived)
-        return asyncio.wrap_future(self._workers.submit(Photo(classifier, data, arrived)))
+        return asyncio.wrap_future(self._workers.submit(PhotoJob(classifier, data, arrived)))
 
     async def _predict_in_line(self, classifier: Classifier, data: bytes, arrived: float) -> Answer:
         if self._batches is None:
-            self._batches = Workers(self._infer, 1, fits)
+            self._batches = WorkerPool(self._infer, 1, fits)
         decoding = self._workers.submit(partial(decode, classifier, data))
         photo: Decoded = await asyncio.wrap_future(decoding)
         waiting = self._batches.submit((classifier, photo.pixels))
@@ -154,13 +157,13 @@ class Inference:
         return Answer(prediction, photo.queued(arrived, taken), photo.seconds, done - taken)
 
     def _work(self, jobs: list[Job]) -> list[Any]:
-        if isinstance(jobs[0], Photo):
-            return self._classify(cast(list[Photo], jobs))
+        if isinstance(jobs[0], PhotoJob):
+            return self._classify(cast(list[PhotoJob], jobs))
         return [cast(Callable[[], Any], job)() for job in jobs]
 
-    def _classify(self, photos: list[Photo]) -> list[Answer | Exception]:
+    def _classify(self, photos: list[PhotoJob]) -> list[Answer | Exception]:
         """Photos for one classifier, together; one that is broken harms no other."""
-        decoded = [try_to_decode(photo) for photo in photos]
+        decoded = [decode_or_error(photo) for photo in photos]
         pixels = [each.pixels for each in decoded if isinstance(each, Decoded)]
         taken = time.perf_counter()
         if pixels:

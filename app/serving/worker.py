@@ -12,7 +12,7 @@ from app.model.classifier import Classifier
 
 
 @dataclass(frozen=True)
-class Photo:
+class PhotoJob:
     """A photo to classify; `arrived` is when."""
 
     classifier: Classifier
@@ -38,21 +38,21 @@ class Decoded:
         return self.began - arrived + taken - self.ended
 
 
-Job = Photo | Callable[[], Any]
+Job = PhotoJob | Callable[[], Any]
 
 # Bytes. The time to decode a photo grows with them: up to here, a few milliseconds for a JPEG.
 _HEAVY = 512 * 1024
 
 
-def goes_with(jobs: list[Job], job: Job) -> bool:
+def can_batch(jobs: list[Job], job: Job) -> bool:
     """Whether the worker that takes `jobs` should take this one, too.
 
     A heavy photo goes by itself: all of a batch are answered when the last is decoded.
     """
     first = jobs[0]
     return (
-        isinstance(first, Photo)
-        and isinstance(job, Photo)
+        isinstance(first, PhotoJob)
+        and isinstance(job, PhotoJob)
         and job.classifier is first.classifier
         and len(jobs) < first.classifier.engine.largest
         and max(len(first.data), len(job.data)) <= _HEAVY
@@ -65,7 +65,7 @@ def fits(batch: list[tuple[Classifier, np.ndarray]], photo: tuple[Classifier, np
     return photo[0] is classifier and len(batch) < classifier.engine.largest
 
 
-def try_to_decode(photo: Photo) -> Decoded | Exception:
+def decode_or_error(photo: PhotoJob) -> Decoded | Exception:
     """A photo of several: what is wrong with it, or with us, is for its own client alone."""
     try:
         return decode(photo.classifier, photo.data)

@@ -21,7 +21,9 @@ def history_of(recipe: Recipe, data: Path, cache: Path) -> list[Row]:
         data: class folders.
         cache: where decoded photos are kept; decoding is not part of the seconds in a row.
     """
-    found, _ = select(open_dataset(data), recipe, cache)
+    found, _ = select(
+        open_dataset(data), cache, exclude=recipe.exclude, deduplicate=recipe.deduplicate
+    )
     classes = len(found.labels)
     shape = input_of(recipe, classes)
     training = decode_samples(found.train, source_of(recipe, shape), "train", cache)

@@ -3,7 +3,7 @@
     python -m benchmarks.serving.overload
     python -m benchmarks.serving.overload --times 10 --seconds 15
 
-Full load is the most clients, each sending its next photo when answered, that are all served
+QueueFull load is the most clients, each sending its next photo when answered, that are all served
 without one refusal: looked for, then measured. Overload is an open loop: photos are sent at ten
 times the rate that full load reached, whatever is answered. Times count from sending; how late
 the generator itself was is shown beside them; what it takes of the machine, the service lacks, so

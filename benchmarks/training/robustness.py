@@ -17,7 +17,7 @@ from app.model.classifier import Classifier
 from training.cli import Parser, run
 from training.data.class_folders import open_subset
 from training.data.samples import Sample
-from training.evaluate import evaluate
+from training.evaluation.evaluator import evaluate
 
 PROG = "python -m benchmarks.training.robustness"
 _ORIENTATION = 0x0112  # the EXIF tag

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from app import logs
-from app.api.api_keys import Keys, KeysError, read_keys
+from app.api.api_keys import ApiKeys, ApiKeysError, read_api_keys
 from app.settings import Settings
 from tests import pictures
 from tests.conftest import serving
@@ -178,8 +178,8 @@ def test_the_reference_tells_the_limit_of_a_batch(service: httpx.Client) -> None
 
 
 def test_keys_are_compared_as_they_are() -> None:
-    assert not Keys([])
-    keys = Keys(KEYS)
+    assert not ApiKeys([])
+    keys = ApiKeys(KEYS)
     assert keys
     assert all(keys.accept(key.encode()) for key in KEYS)
     assert not keys.accept(b"")
@@ -194,10 +194,10 @@ def test_a_file_of_keys_that_lets_nobody_in_is_refused(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     (tmp_path / "keys").write_bytes(content)
-    with pytest.raises(KeysError, match=reason):
-        read_keys(tmp_path / "keys")
-    with pytest.raises(KeysError, match="cannot be read"):
-        read_keys(tmp_path / "nothing")
+    with pytest.raises(ApiKeysError, match=reason):
+        read_api_keys(tmp_path / "keys")
+    with pytest.raises(ApiKeysError, match="cannot be read"):
+        read_api_keys(tmp_path / "nothing")
 
 
 def record(message: str, *arguments: object, **extra: Any) -> logging.LogRecord:

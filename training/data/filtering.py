@@ -4,6 +4,7 @@ Only the training set shrinks; validation and test stay as they are.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,16 +12,19 @@ from pathlib import Path
 from training.cli import CommandError
 from training.data.duplicates import find_duplicates
 from training.data.samples import Dataset, Sample
-from training.recipes.recipe import Recipe
 
 
-def select(dataset: Dataset, recipe: Recipe, cache: Path) -> tuple[Dataset, dict[str, str]]:
-    """Drop what the recipe does not want to train on.
+def select(
+    dataset: Dataset, cache: Path, *, exclude: Collection[str], deduplicate: bool
+) -> tuple[Dataset, dict[str, str]]:
+    """Drop photos that should not be trained on.
 
     Args:
         dataset: as found.
-        recipe: its `exclude` and `deduplicate` decide.
         cache: where `find_duplicates` keeps its hashes.
+        exclude: names of photos that are known to be bad examples.
+        deduplicate: drop photos that look like one of validation or test, or that are in two
+            classes.
 
     Returns:
         The dataset with fewer photos to train on, and what was dropped: name -> reason. Its
@@ -31,11 +35,10 @@ def select(dataset: Dataset, recipe: Recipe, cache: Path) -> tuple[Dataset, dict
     """
     named = partial(_named, dataset)
     dropped: dict[int, str] = {}
-    if dataset.labels == recipe.labels:
-        for sample in dataset.train:
-            if sample.name in recipe.exclude:
-                dropped[id(sample)] = "known to be a bad example"
-    if recipe.deduplicate:
+    for sample in dataset.train:
+        if sample.name in exclude:
+            dropped[id(sample)] = "known to be a bad example"
+    if deduplicate:
         dropped |= _contradictory(dataset)
         for found in find_duplicates(dataset, cache):
             same = "the same file as" if found.distance < 0 else "looks the same as"

@@ -29,14 +29,14 @@ from app.model.card import (
 from app.model.classifier import Classifier
 from training.atomic import staged, write_text
 from training.data.samples import Dataset
-from training.evaluate import evaluate
 from training.evaluation import plots
+from training.evaluation.evaluator import evaluate
 from training.evaluation.metrics import Evaluation
 from training.evaluation.report import metrics_of
-from training.export import check_explanation, export_litert
 from training.loop.checkpoint import Row
 from training.networks.flops import multiply_adds
 from training.publishing import model_card
+from training.publishing.litert import check_explanation, export_litert
 
 _GOLDEN_SEEDS = (0, 1, 2, 3)
 _LAYER_SETTINGS = (

@@ -1,4 +1,4 @@
-"""Who is let in: refusals that need neither the request's body nor a worker."""
+"""Access control: refusals that need neither the request's body nor a worker."""
 
 from collections.abc import Collection
 from fnmatch import fnmatch
@@ -6,27 +6,26 @@ from fnmatch import fnmatch
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import problems
-from app.api.api_keys import Keys
+from app.api import errors, problems
+from app.api.api_keys import ApiKeys
+from app.api.paths import PHOTOS, PROBES, is_public
 from app.api.problems import Problem
-from app.serving.pool import Full
-from app.serving.predictor import Inference
-
-PROBES = {"/livez", "/readyz"}
-PHOTOS = {"/predict", "/predict/batch", "/explain", "/layers"}
-# Files that are the same for everybody; what they show, they have to ask the API for.
-_PUBLIC = {"/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"} | PROBES
-# Where the scripts of /docs and /redoc are; they come with the service, not from the internet.
-REFERENCE = "/reference"
-_PUBLIC_FILES = ("/page/", f"{REFERENCE}/")
+from app.serving.admission import QueueFull
 
 
-class Gate:
-    """Turns requests away, and gives those that pass the model that is served now."""
+class AccessControl:
+    """Refuses requests, and gives the others the model that is served now.
 
-    def __init__(self, app: ASGIApp, rules: "Rules") -> None:
+    Args:
+        app: the application behind it.
+        keys: one of them is needed for all but the probes, the page and the reference.
+        hosts: the Host headers that are answered, with * as a wildcard; empty: all.
+    """
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys, hosts: Collection[str]) -> None:
         self._app = app
-        self._rules = rules
+        self._keys = keys
+        self._hosts = [host.lower() for host in hosts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer with a problem."""
@@ -34,50 +33,30 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            self._rules.check(scope, draining=scope["app"].state.draining)
-            if scope["path"] in PHOTOS and scope["method"] == "POST":
-                _check_places(scope["state"]["inference"])
+            self._check(scope)
         except Problem as problem:
-            # What is left of the body is dropped by the server as it comes in.
+            # The server drops what is left of the body as it comes in.
             await problems.response(scope["path"], problem)(scope, receive, send)
             return
-        scope["state"]["classifier"] = scope["state"]["rollout"].classifier
+        scope["state"]["classifier"] = scope["state"]["watcher"].classifier
         await self._app(scope, receive, send)
 
-
-class Rules:
-    """What a request must fulfil, in this order, before a place matters.
-
-    Args:
-        keys: one of them is needed for all but the probes, the page and the reference.
-        hosts: the Host headers that are answered, with * as a wildcard; empty: all.
-    """
-
-    def __init__(self, keys: Keys, hosts: Collection[str]) -> None:
-        self._keys = keys
-        self._hosts = [host.lower() for host in hosts]
-
-    def check(self, scope: Scope, draining: bool) -> None:
-        """Let a request pass.
-
-        Args:
-            scope: of ASGI; `path` and `headers` are looked at.
-            draining: whether the service is being stopped.
-
-        Raises:
-            app.api.problems.Problem: it is refused; 400 (host), 503 (draining), 401 or 403 (key).
-        """
+    def _check(self, scope: Scope) -> None:
+        """Raise a Problem: 400 (host), 503 (draining), 401 or 403 (key), 429 (queue full)."""
         path, headers = scope["path"], Headers(scope=scope)
-        if path in PROBES:  # asked by whatever address, and never busy
+        if path in PROBES:  # asked by address, without a key, and also while the queue is full
             return
         if self._hosts:
             self._check_host(headers)
-        if draining:
-            detail = "The service is being stopped. Another instance, or a later try, will answer."
-            close = {"Connection": "close"}
-            raise Problem(503, "draining", "The service is draining", detail, close)
+        if scope["app"].state.draining:
+            raise problems.draining()
         if self._keys and not is_public(path):
             self._check_key(headers)
+        if path in PHOTOS and scope["method"] == "POST":
+            try:
+                scope["state"]["predictor"].admission.check()
+            except QueueFull as full:
+                raise errors.from_queue_full(full) from full
 
     def _check_host(self, headers: Headers) -> None:
         host = headers.get("host", "").lower()
@@ -99,15 +78,3 @@ class Rules:
         if not self._keys.accept(key.encode("latin-1")):
             detail = "The key is none of those that this service accepts."
             raise Problem(403, "key-refused", "The API key is refused", detail)
-
-
-def is_public(path: str) -> bool:
-    """Whether no key is needed: the probes, the page and the API reference."""
-    return path in _PUBLIC or path.startswith(_PUBLIC_FILES)
-
-
-def _check_places(inference: Inference) -> None:
-    try:
-        inference.places.check()
-    except Full as full:
-        raise problems.of_full(full) from full

@@ -1,4 +1,4 @@
-"""Around every request: its metrics, its log line, the security headers, and our own defects."""
+"""Around every request: its metrics, its log line, the security headers, and the 500."""
 
 import asyncio
 import logging
@@ -10,13 +10,13 @@ from http import HTTPStatus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
-from app.api.middleware.access import PHOTOS, PROBES
+from app.api.paths import PHOTOS, PROBES
 from app.serving.metrics import Metrics
 
 logger = logging.getLogger("app.access")
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-_QUIET = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, and nothing new
+_QUIET = {"/livez", "/readyz", "/metrics"}  # asked every few seconds; logged at level debug
 _REFERENCE = ("/docs", "/redoc")
 
 _HEADERS = {
@@ -33,16 +33,16 @@ _OWN = (
 )
 
 
-class Observer:
-    """Pure ASGI, as everything is that every photo goes through."""
+class AccessLog:
+    """Records every request. Pure ASGI, like everything that every photo goes through."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, refusals: "Refusals") -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        self._refusals = refusals
+        self._refusals = RefusalLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and see what becomes of it."""
+        """Pass the request on; count and log its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -52,7 +52,7 @@ class Observer:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = with_headers(scope["path"], message.get("headers", []))
+                message["headers"] = _with_headers(scope["path"], message.get("headers", []))
             await send(message)
 
         try:
@@ -61,7 +61,7 @@ class Observer:
             logger.exception("%s %s failed", scope["method"], _path(scope))
             if status:  # half an answer is out: only the server can end it
                 raise
-            answer = problems.response(scope["path"], problems.defect())
+            answer = problems.response(scope["path"], problems.internal_error())
             await answer(scope, receive, observed)
         finally:
             self._record(scope, status, time.perf_counter() - started)
@@ -69,8 +69,8 @@ class Observer:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         method, route = scope["method"], _route(scope)
         known = method if method in _METHODS else "other"
-        self._metrics.request(known, route, status, seconds)
-        if status == HTTPStatus.TOO_MANY_REQUESTS and not self._refusals.is_told():
+        self._metrics.count_request(known, route, status, seconds)
+        if status == HTTPStatus.TOO_MANY_REQUESTS and not self._refusals.should_log():
             return
         level = logging.DEBUG if route in _QUIET and status == 200 else logging.INFO
         if not logger.isEnabledFor(level):
@@ -87,42 +87,37 @@ class Observer:
         )
 
 
-class Refusals:
-    """Of the requests that were refused as the queue is full, one a second has a line of its own.
+class RefusalLog:
+    """Limits the log lines of a flood: one refusal in `seconds` gets a line of its own.
 
-    The others are counted in one more line: thousands a second would fill the disk, and their
-    writing took a tenth of the photos that were classified meanwhile.
+    The others are counted, and one more line has their number. Otherwise thousands of lines a
+    second would fill the disk and slow the accepted requests down.
     """
 
     def __init__(self, seconds: float = 1.0) -> None:
         self._seconds = seconds
-        self._untold: int | None = None  # None: the next one gets a line
+        self._counted: int | None = None  # None: the next refusal gets a line
 
-    @property
-    def many(self) -> bool:
-        """Whether there was one within the last second, so that the next one gets no line."""
-        return self._untold is not None
-
-    def is_told(self) -> bool:
+    def should_log(self) -> bool:
         """Whether the refusal that has just happened gets a line; it is counted if not."""
-        if self._untold is not None:
-            self._untold += 1
+        if self._counted is not None:
+            self._counted += 1
             return False
-        self._untold = 0
+        self._counted = 0
         # Without a context, as the line is not about the request that happens to be under way.
-        asyncio.get_running_loop().call_later(self._seconds, self._tell, context=Context())
+        asyncio.get_running_loop().call_later(self._seconds, self._log, context=Context())
         return True
 
-    def _tell(self) -> None:
-        refused, self._untold = self._untold, None
+    def _log(self) -> None:
+        refused, self._counted = self._counted, None
         if refused:
             line = "the queue is full: %d more requests were refused within %g s"
             fields = {"status": int(HTTPStatus.TOO_MANY_REQUESTS), "refused": refused}
             logger.warning(line, refused, self._seconds, extra={"fields": fields})
 
 
-def with_headers(path: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """An answer's headers, and what every answer to a request for `path` has beside them."""
+def _with_headers(path: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """An answer's headers, and those that every answer to a request for `path` has."""
     headers = list(headers)
     present = {name.lower() for name, _ in headers}
     headers.extend(item for item in _HEADERS.items() if item[0] not in present)
@@ -135,7 +130,7 @@ def _route(scope: Scope) -> str:
     """The route's pattern: as many label values as there are routes, whatever is asked for."""
     path = getattr(scope.get("route"), "path", None)
     if path is None and scope["path"] in PHOTOS | PROBES:
-        path = scope["path"]  # turned away before it was routed
+        path = scope["path"]  # refused before it was routed
     return str(path) if path else "other"
 
 

@@ -6,12 +6,11 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request, Response
 
 from app.api import problems
-from app.api.routes.predict import STATUSES, disconnected
+from app.api.deps import STATUSES, disconnected
 from app.api.schemas import ExplanationBody, LayersBody
 from app.api.uploads.reader import PHOTO_BODY, read_photo
 from app.explain import attribution, feature_maps, heatmap
 from app.model.classifier import Classifier
-from app.serving.predictor import Inference
 
 router = APIRouter()
 
@@ -39,13 +38,8 @@ async def explain(request: Request) -> Response:
 
     With `Accept: image/png` (or `?format=png`) the photo under the evidence for its answer.
     """
-    wanted = _format(request)
-    classifier: Classifier = request.state.classifier
-    data = await read_photo(request, request.app.state.settings.max_bytes)
-    work = _explain if wanted == "json" else _draw
-    inference: Inference = request.state.inference
-    job, gone = partial(work, classifier, data), partial(disconnected, request)
-    body, media = await inference.run(job, gone)
+    work = _explain if _format(request) == "json" else _draw
+    body, media = await _run(request, work)
     return Response(body, media_type=media, headers={"Vary": "Accept"})
 
 
@@ -57,16 +51,19 @@ async def explain(request: Request) -> Response:
 )
 async def layers(request: Request) -> LayersBody:
     """Each convolution, ReLU and pooling: a strip of its most active feature maps, as PNG."""
-    classifier: Classifier = request.state.classifier
+    strips = await _run(request, feature_maps.strips)
+    return LayersBody.of(request.state.classifier.card, strips)
+
+
+async def _run(request: Request, work: Any) -> Any:
+    """`work(classifier, data)` with the photo in the request, in a worker."""
     data = await read_photo(request, request.app.state.settings.max_bytes)
-    inference: Inference = request.state.inference
-    job = partial(feature_maps.strips, classifier, data)
-    strips = await inference.run(job, partial(disconnected, request))
-    return LayersBody.of(classifier.card, strips)
+    job = partial(work, request.state.classifier, data)
+    return await request.state.predictor.run(job, partial(disconnected, request))
 
 
 def _explain(classifier: Classifier, data: bytes) -> tuple[bytes, str]:
-    body = ExplanationBody.explaining(classifier.card, attribution.explain(classifier, data))
+    body = ExplanationBody.of(classifier.card, attribution.explain(classifier, data))
     return body.model_dump_json().encode(), "application/json"
 
 

@@ -1,42 +1,18 @@
 """The routes for those who run the service: `/livez`, `/readyz` and `/metrics`."""
 
-from typing import Literal
-
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
 
 from app.api import problems
-from app.api.schemas import ModelName
-from app.serving.model_watcher import Rollout
+from app.api.schemas import Alive, ModelName, Ready, Refused
+from app.serving.model_watcher import ModelWatcher
 
 router = APIRouter()
-
-
-class Alive(BaseModel):
-    """The answer of `/livez`."""
-
-    status: Literal["alive"] = "alive"
-
-
-class Refused(BaseModel):
-    """A version on disk that is not served, and why."""
-
-    version: str
-    reason: str
-
-
-class Ready(BaseModel):
-    """The answer of `/readyz`."""
-
-    status: Literal["ready"] = "ready"
-    model: ModelName
-    refused: list[Refused] = Field(description="newer versions that cannot be served")
 
 
 @router.head("/livez", include_in_schema=False)
 @router.get("/livez", summary="Is the process alive")
 async def livez() -> Alive:
-    """Answers as long as the event loop turns."""
+    """Answers as long as the event loop runs."""
     return Alive()
 
 
@@ -45,13 +21,12 @@ async def livez() -> Alive:
 async def readyz(request: Request) -> Ready:
     """Ready once a model has reproduced its card's golden predictions, until SIGTERM."""
     if request.app.state.draining:
-        detail = "The service is draining: it is being stopped."
-        raise problems.Problem(503, "draining", "The service is draining", detail)
-    rollout: Rollout = request.state.rollout
-    card = rollout.classifier.card
+        raise problems.draining()
+    watcher: ModelWatcher = request.state.watcher
+    card = watcher.classifier.card
     return Ready(
         model=ModelName(name=card.name, version=card.version),
-        refused=[Refused(version=name, reason=why) for name, why in rollout.refused.items()],
+        refused=[Refused(version=name, reason=why) for name, why in watcher.refused.items()],
     )
 
 

@@ -1,15 +1,12 @@
-"""The web page, its files, and the plots of the model's card."""
+"""The web page and its files."""
 
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-
-from app.api import problems
-from app.model.classifier import Classifier
 
 _PAGE = Path(__file__).parents[2] / "static"
 
@@ -39,7 +36,7 @@ class _Files(StaticFiles):
 
 
 def install(app: FastAPI) -> None:
-    """Serve the page at `/`, its files under `/page/`, and the card's plots."""
+    """Serve the page at `/` and its files under `/page/`."""
     app.include_router(router)
     app.mount("/page", _Files(directory=_PAGE))
 
@@ -48,23 +45,3 @@ def install(app: FastAPI) -> None:
 async def page() -> FileResponse:
     """The page."""
     return FileResponse(_PAGE / "index.html", headers=_HEADERS)
-
-
-@router.get(
-    "/model/plots/{name}",
-    summary="A plot of the model's card",
-    response_class=FileResponse,
-    responses={
-        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **problems.responses(400, 401, 403, 404, 503),
-    },
-)
-async def plot(request: Request, name: str) -> FileResponse:
-    """One of the PNG files that the card lists; nothing else in the folder is given out."""
-    classifier: Classifier = request.state.classifier
-    plots = [file for file in classifier.card.files if file.endswith(".png")]
-    path = classifier.folder / name
-    if name not in plots or not path.is_file():
-        detail = f"The card has no such plot; it has {', '.join(plots) or 'none'}."
-        raise problems.Problem(404, "no-such-plot", "There is no such plot", detail)
-    return FileResponse(path, headers={"X-Content-Type-Options": "nosniff"})

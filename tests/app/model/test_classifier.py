@@ -21,7 +21,7 @@ class Fixed:
 
     name = "fixed"
     largest = 1
-    one_at_a_time = False
+    exclusive = False
 
     def __init__(self, *outputs: float) -> None:
         self._outputs = np.array([outputs], np.float32)

@@ -11,8 +11,9 @@ import pytest
 
 from app.model import engine
 from app.model.card import KERAS, LITERT, ModelError, golden_pixels, load_card
-from app.model.engine import TensorFlowEngine, load_engine
-from app.model.litert import LiteRTEngine, at_a_time
+from app.model.engine import load_engine
+from app.model.litert import LiteRTEngine, worker_count
+from app.model.tensorflow import TensorFlowEngine
 from tests.conftest import ROOT
 
 
@@ -62,7 +63,7 @@ def test_two_photos_together_get_the_answers_that_they_get_alone(stripes_model: 
 
 
 def test_one_photo_more_than_cores_is_worked_on_where_there_are_several() -> None:
-    assert [at_a_time(threads) for threads in (1, 2, 8)] == [1, 3, 9]
+    assert [worker_count(threads) for threads in (1, 2, 8)] == [1, 3, 9]
 
 
 def test_threads_share_the_interpreters_without_mixing_answers(stripes_model: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from app.model.card import CARD
 from app.model.classifier import Classifier
 from app.serving.metrics import Metrics
-from app.serving.model_watcher import Rollout
+from app.serving.model_watcher import ModelWatcher
 from app.settings import Settings
 from tests import pictures
 from tests.conftest import serving
@@ -25,14 +25,14 @@ from tests.versions import damage, publish, repair
 PHOTO = pictures.encode(pictures.noise(1))
 
 
-def rollout(path: Path, version: int | None = None) -> Rollout:
+def watcher(path: Path, version: int | None = None) -> ModelWatcher:
     first = Classifier.load(path, version=version)
-    return Rollout(first, Classifier.load, path, version, Metrics())
+    return ModelWatcher(first, Classifier.load, path, version, Metrics())
 
 
 def test_a_newer_version_takes_over(tmp_path: Path) -> None:
     publish(tmp_path, 1)
-    served = rollout(tmp_path)
+    served = watcher(tmp_path)
     served.check()
     assert served.classifier.card.version == 1
     publish(tmp_path, 2)
@@ -44,7 +44,7 @@ def test_a_newer_version_takes_over(tmp_path: Path) -> None:
 
 def test_the_same_version_is_not_loaded_again(tmp_path: Path) -> None:
     publish(tmp_path, 1)
-    served = rollout(tmp_path)
+    served = watcher(tmp_path)
     before = served.classifier
     served.check()
     assert served.classifier is before
@@ -57,7 +57,7 @@ def test_a_broken_version_is_refused_until_it_changes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     publish(tmp_path, 1)
-    served = rollout(tmp_path)
+    served = watcher(tmp_path)
     publish(tmp_path, 2, broken=True)
     for _ in range(3):
         served.check()
@@ -75,7 +75,7 @@ def test_a_broken_version_is_refused_until_it_changes(
 def test_damage_to_the_served_version_changes_nothing(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     publish(tmp_path, 2)
-    served = rollout(tmp_path)
+    served = watcher(tmp_path)
     damage(tmp_path / "2")
     for _ in range(2):
         served.check()
@@ -85,7 +85,7 @@ def test_damage_to_the_served_version_changes_nothing(tmp_path: Path) -> None:
 
 def test_the_newest_that_can_be_served_is(tmp_path: Path) -> None:
     publish(tmp_path, 1)
-    served = rollout(tmp_path)
+    served = watcher(tmp_path)
     publish(tmp_path, 2)
     publish(tmp_path, 3, broken=True)
     served.check()
@@ -98,7 +98,7 @@ def test_a_version_that_is_taken_away_is_rolled_back(tmp_path: Path) -> None:
     publish(tmp_path, 2)
     publish(tmp_path, 3, broken=True)
     first = Classifier.load(tmp_path, version=2)
-    served = Rollout(first, Classifier.load, tmp_path, None, Metrics())
+    served = ModelWatcher(first, Classifier.load, tmp_path, None, Metrics())
     served.check()
     for name in ("2", "3"):
         shutil.rmtree(tmp_path / name)
@@ -113,14 +113,14 @@ def test_a_version_that_is_taken_away_is_rolled_back(tmp_path: Path) -> None:
 def test_a_pinned_version_stays(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     publish(tmp_path, 2)
-    served = rollout(tmp_path, 1)
+    served = watcher(tmp_path, 1)
     served.check()
     assert served.classifier.card.version == 1
 
 
 def test_a_version_folder_is_served_alone(tmp_path: Path) -> None:
     folder = publish(tmp_path, 1).rename(tmp_path / "mine")
-    served = rollout(folder)
+    served = watcher(folder)
     publish(tmp_path, 2)
     served.check()
     assert served.classifier.card.version == 1
@@ -128,7 +128,7 @@ def test_a_version_folder_is_served_alone(tmp_path: Path) -> None:
 
 def test_the_old_model_is_let_go(tmp_path: Path) -> None:
     publish(tmp_path, 1)
-    served = rollout(tmp_path)
+    served = watcher(tmp_path)
     old = weakref.ref(served.classifier.engine)
     publish(tmp_path, 2)
     served.check()

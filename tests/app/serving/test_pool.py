@@ -9,16 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.serving.pool import Full, Places, Workers
-
-
-class Clock:
-    """A clock that stands still unless it is told to go on."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from app.serving.pool import WorkerPool
 
 
 class Held:
@@ -39,8 +30,8 @@ class Held:
 @contextmanager
 def working(
     work: Callable[[list[int]], list[int]], threads: int = 1, largest: int = 1
-) -> Iterator[Workers[int, int]]:
-    workers = Workers(work, threads, lambda batch, _: len(batch) < largest)
+) -> Iterator[WorkerPool[int, int]]:
+    workers = WorkerPool(work, threads, lambda batch, _: len(batch) < largest)
     yield workers
     workers.stop()
 
@@ -77,7 +68,7 @@ def test_nobody_takes_two_while_another_has_nothing_to_do() -> None:
 
 def test_what_goes_together_is_for_the_first_to_say() -> None:
     held = Held()
-    workers = Workers(held, 1, lambda batch, item: item % 2 == batch[0] % 2)
+    workers = WorkerPool(held, 1, lambda batch, item: item % 2 == batch[0] % 2)
     futures = [workers.submit(8)]
     assert held.started.acquire(timeout=10)
     futures += [workers.submit(number) for number in (1, 3, 5, 2, 4, 7)]
@@ -132,7 +123,7 @@ def test_a_result_that_is_an_error_is_one_of_its_item_alone() -> None:
         held(items)
         return [ValueError("two") if item == 2 else item for item in items]
 
-    workers = Workers(fail_at_two, 1, lambda _batch, _item: True)
+    workers = WorkerPool(fail_at_two, 1, lambda _batch, _item: True)
     futures = [workers.submit(0)]
     assert held.started.acquire(timeout=10)
     futures += [workers.submit(number) for number in (1, 2, 3)]
@@ -151,7 +142,7 @@ def test_too_few_results_are_an_error_not_a_hang() -> None:
 
 def test_the_end_cancels_what_waits_and_finishes_what_is_worked_on() -> None:
     held = Held()
-    workers = Workers(held, 1)
+    workers = WorkerPool(held, 1)
     first, second = workers.submit(1), workers.submit(2)
     assert held.started.acquire(timeout=10)
     held.go.release()
@@ -184,51 +175,8 @@ def test_many_threads_may_submit_and_cancel_at_once() -> None:
         assert len(workers) == 0
 
 
-def test_places_are_taken_all_or_none() -> None:
-    places = Places(10)
-    places.take(8)
-    with pytest.raises(Full, match="at most 10") as caught:
-        places.take(3)
-    assert (caught.value.limit, caught.value.actual) == (10, 8)
-    assert places.taken == 8
-    places.take(2)
-    places.give_back(10)
-    assert places.taken == 0
-
-
-def test_the_time_to_wait_follows_from_the_measured_rate() -> None:
-    clock = Clock()
-    places = Places(100, clock)
-    assert places.retry_after == 1
-    places.take(100)
-    for _ in range(50):  # ten photos a second
-        clock.now += 0.1
-        places.give_back()
-    assert places.retry_after == 5
-    for _ in range(50):
-        clock.now += 0.1
-        places.give_back()
-    clock.now += 1000  # idle: no part of the rate
-    places.take(100)
-    assert places.retry_after == 10
-
-
-def test_a_new_rate_is_believed_soon_and_never_too_long() -> None:
-    clock = Clock()
-    places = Places(1000, clock)
-    for seconds, photos in ((0.01, 2000), (1.0, 1500)):
-        for _ in range(photos):
-            places.take()
-            clock.now += seconds
-            places.give_back()
-    places.take(50)
-    assert places.retry_after == pytest.approx(50, abs=3)
-    places.take(950)
-    assert places.retry_after == 60
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority")
-def test_workers_step_back_behind_the_thread_that_answers() -> None:
+def test_workers_have_a_lower_priority_than_the_event_loop() -> None:
     def niceness(items: list[int]) -> list[int]:
         return [os.getpriority(os.PRIO_PROCESS, 0) for _ in items]
 

@@ -11,8 +11,8 @@ import pytest
 
 from app.imaging.errors import BrokenPhoto
 from app.model.classifier import Classifier
-from app.serving.pool import Full
-from app.serving.predictor import Answer, ClientGone, DeadlinePassed, Inference
+from app.serving.admission import QueueFull
+from app.serving.predictor import Answer, ClientDisconnected, DeadlinePassed, Predictor
 from tests import pictures
 from tests.conftest import striped
 
@@ -24,7 +24,7 @@ class Batching:
 
     name = "batching"
     largest = 8
-    one_at_a_time = True
+    exclusive = True
 
     def __init__(self, classifier: Classifier) -> None:
         self._inner = classifier.engine
@@ -49,8 +49,8 @@ def classifier(stripes_model: Path) -> Classifier:
 
 
 @pytest.fixture
-def inference() -> Iterator[Inference]:
-    made = Inference(threads=2, max_queue=10, deadline=10)
+def predictor() -> Iterator[Predictor]:
+    made = Predictor(threads=2, max_queue=10, deadline=10)
     yield made
     made.stop()
 
@@ -71,20 +71,20 @@ def run(work: Callable[[], Awaitable[object]]) -> object:
 
 
 def test_both_ways_give_the_answers_of_the_classifier(
-    classifier: Classifier, inference: Inference
+    classifier: Classifier, predictor: Predictor
 ) -> None:
     expected = [classifier.predict(photo) for photo in PHOTOS]
     for engine in (classifier.engine, Batching(classifier)):
         other = Classifier(classifier.card, engine)
 
         async def ask(other: Classifier = other) -> object:
-            return await inference.predict_all(other, PHOTOS, stays)
+            return await predictor.predict_all(other, PHOTOS, stays)
 
         answers = run(ask)
         assert isinstance(answers, list)
         assert [answer.prediction for answer in answers] == expected
         assert all(min(a.queue, a.decode, a.infer) >= 0 for a in answers)
-        assert inference.places.taken == 0
+        assert predictor.admission.admitted == 0
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -95,7 +95,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("models", [1, 2])
 def test_those_that_wait_go_in_one_batch(
-    classifier: Classifier, inference: Inference, models: int
+    classifier: Classifier, predictor: Predictor, models: int
 ) -> None:
     engine = Batching(classifier)
     # Two while a new version takes over; their photos must not be mixed up.
@@ -105,10 +105,10 @@ def test_those_that_wait_go_in_one_batch(
         engine.go.clear()
         tasks = []
         for number, photo in enumerate(PHOTOS):
-            work = inference.predict(served[number % models], photo, stays)
+            work = predictor.predict(served[number % models], photo, stays)
             tasks.append(asyncio.create_task(work))
             await until(engine.entered.is_set)  # the first goes alone
-        await until(lambda: inference.waiting == 11)
+        await until(lambda: predictor.waiting == 11)
         engine.go.set()
         return await asyncio.gather(*tasks)
 
@@ -120,10 +120,10 @@ def test_those_that_wait_go_in_one_batch(
     assert models == 2 or engine.sizes == [1, 8, 3]
 
 
-def test_a_broken_photo_harms_no_other(classifier: Classifier, inference: Inference) -> None:
+def test_a_broken_photo_harms_no_other(classifier: Classifier, predictor: Predictor) -> None:
     async def ask() -> object:
         photos = [PHOTOS[0], PHOTOS[1][:60], PHOTOS[2]]
-        return await inference.predict_all(classifier, photos, stays)
+        return await predictor.predict_all(classifier, photos, stays)
 
     answers = run(ask)
     assert isinstance(answers, list)
@@ -134,7 +134,7 @@ def test_on_a_cpu_those_that_wait_go_in_twos_and_other_work_alone(
     classifier: Classifier,
 ) -> None:
     sizes: list[int] = []
-    inference = Inference(threads=1, max_queue=20, deadline=10, on_batch=sizes.append)
+    predictor = Predictor(threads=1, max_queue=20, deadline=10, on_batch=sizes.append)
     entered, go = threading.Event(), threading.Event()
 
     def block() -> str:
@@ -143,20 +143,20 @@ def test_on_a_cpu_those_that_wait_go_in_twos_and_other_work_alone(
         return "done"
 
     async def ask() -> list[object]:
-        blocked = asyncio.create_task(inference.run(block, stays))
+        blocked = asyncio.create_task(predictor.run(block, stays))
         await until(entered.is_set)
         photos = [PHOTOS[0], PHOTOS[1], PHOTOS[2][:60], PHOTOS[3]]
         waiting = [
-            asyncio.create_task(inference.predict_all(classifier, photos, stays)),
-            asyncio.create_task(inference.run(lambda: "other", stays)),
-            asyncio.create_task(inference.predict(classifier, PHOTOS[4], stays)),
+            asyncio.create_task(predictor.predict_all(classifier, photos, stays)),
+            asyncio.create_task(predictor.run(lambda: "other", stays)),
+            asyncio.create_task(predictor.predict(classifier, PHOTOS[4], stays)),
         ]
-        await until(lambda: inference.waiting == 6)
+        await until(lambda: predictor.waiting == 6)
         go.set()
         return [await blocked, *[await task for task in waiting]]
 
     answers = run(ask)
-    inference.stop()
+    predictor.stop()
     assert isinstance(answers, list)
     blocked, several, other, one = answers
     assert (blocked, other) == ("done", "other")
@@ -170,7 +170,7 @@ def test_a_defect_and_a_heavy_photo_are_no_matter_of_the_next(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    inference = Inference(threads=1, max_queue=20, deadline=10, on_batch=sizes.append)
+    predictor = Predictor(threads=1, max_queue=20, deadline=10, on_batch=sizes.append)
     entered, go = threading.Event(), threading.Event()
     decode = Classifier.pixels
 
@@ -187,19 +187,19 @@ def test_a_defect_and_a_heavy_photo_are_no_matter_of_the_next(
     heavy = PHOTOS[1] + bytes(600_000)
 
     async def ask() -> list[object]:
-        blocked = asyncio.create_task(inference.run(block, stays))
+        blocked = asyncio.create_task(predictor.run(block, stays))
         await until(entered.is_set)
         photos = (b"defect", PHOTOS[0], heavy, PHOTOS[2], PHOTOS[3])
         waiting = [
-            asyncio.create_task(inference.predict(classifier, photo, stays)) for photo in photos
+            asyncio.create_task(predictor.predict(classifier, photo, stays)) for photo in photos
         ]
-        await until(lambda: inference.waiting == len(photos))
+        await until(lambda: predictor.waiting == len(photos))
         go.set()
         await blocked
         return await asyncio.gather(*waiting, return_exceptions=True)
 
     answers = run(ask)
-    inference.stop()
+    predictor.stop()
     assert isinstance(answers, list)
     assert isinstance(answers[0], RuntimeError)
     assert "pixels" in [frame.name for frame in traceback.extract_tb(answers[0].__traceback__)]
@@ -210,7 +210,7 @@ def test_a_defect_and_a_heavy_photo_are_no_matter_of_the_next(
 
 @pytest.mark.parametrize("kind", ["litert", "batching"])
 def test_an_engine_that_fails_is_an_error_and_gives_its_places_back(
-    classifier: Classifier, inference: Inference, kind: str, monkeypatch: pytest.MonkeyPatch
+    classifier: Classifier, predictor: Predictor, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Batching(classifier) if kind == "batching" else classifier.engine
 
@@ -218,33 +218,33 @@ def test_an_engine_that_fails_is_an_error_and_gives_its_places_back(
         raise MemoryError
 
     monkeypatch.setattr(engine, "run", fail)
-    for ask in (inference.predict, inference.predict_all):
-        data = PHOTOS[0] if ask == inference.predict else PHOTOS[:2]
+    for ask in (predictor.predict, predictor.predict_all):
+        data = PHOTOS[0] if ask == predictor.predict else PHOTOS[:2]
         with pytest.raises(MemoryError):
             run(lambda ask=ask, data=data: ask(Classifier(classifier.card, engine), data, stays))  # type: ignore[misc]
-    assert inference.places.taken == 0
+    assert predictor.admission.admitted == 0
 
 
-def test_there_is_no_place_for_more_than_fit(classifier: Classifier, inference: Inference) -> None:
-    with pytest.raises(Full):
-        run(lambda: inference.predict_all(classifier, PHOTOS * 2, stays))
-    assert inference.places.taken == 0
+def test_there_is_no_place_for_more_than_fit(classifier: Classifier, predictor: Predictor) -> None:
+    with pytest.raises(QueueFull):
+        run(lambda: predictor.predict_all(classifier, PHOTOS * 2, stays))
+    assert predictor.admission.admitted == 0
 
 
-def test_who_goes_away_is_not_waited_for(classifier: Classifier, inference: Inference) -> None:
+def test_who_goes_away_is_not_waited_for(classifier: Classifier, predictor: Predictor) -> None:
     engine = Batching(classifier)
     engine.go.clear()
-    with pytest.raises(ClientGone):
-        run(lambda: inference.predict(Classifier(classifier.card, engine), PHOTOS[0], leaves))
+    with pytest.raises(ClientDisconnected):
+        run(lambda: predictor.predict(Classifier(classifier.card, engine), PHOTOS[0], leaves))
     engine.go.set()
-    assert inference.places.taken == 0
+    assert predictor.admission.admitted == 0
 
 
 def test_the_deadline_is_kept(classifier: Classifier) -> None:
-    inference = Inference(threads=1, max_queue=5, deadline=0.05)
+    predictor = Predictor(threads=1, max_queue=5, deadline=0.05)
     engine = Batching(classifier)
     engine.go.clear()
     with pytest.raises(DeadlinePassed, match=r"within 0\.05 seconds"):
-        run(lambda: inference.predict(Classifier(classifier.card, engine), PHOTOS[0], stays))
+        run(lambda: predictor.predict(Classifier(classifier.card, engine), PHOTOS[0], stays))
     engine.go.set()
-    inference.stop()
+    predictor.stop()

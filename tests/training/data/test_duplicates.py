@@ -13,7 +13,6 @@ from training.data.class_folders import open_dataset
 from training.data.duplicates import find_duplicates
 from training.data.filtering import contradictions, select
 from training.data.samples import Dataset
-from training.recipes.catalogue import LECTURE, RESIDUAL
 
 
 def scene(seed: int, side: int = 120) -> Image.Image:
@@ -79,14 +78,14 @@ def test_only_training_shrinks_and_each_drop_is_explained(tmp_path: Path) -> Non
     (train / "dog" / "copy.png").write_bytes(pictures.encode(scene(203)))
     (train / "cat" / "cat.92.jpg").write_bytes(pictures.encode(scene(92), "JPEG"))
     found = again(tmp_path)
-    kept, dropped = select(found, RESIDUAL, tmp_path / "cache")
+    kept, dropped = select(found, tmp_path / "cache", exclude=["cat.92.jpg"], deduplicate=True)
     assert dropped == {
         "dog/copy.png": "the same file as cat/cat.203.png of validation or test",
         "cat/cat.92.jpg": "known to be a bad example",
     }
     assert len(found.train) - len(kept.train) == 2
     assert (kept.validation, kept.test) == (found.validation, found.test)
-    untouched, nothing = select(found, LECTURE, tmp_path / "cache")
+    untouched, nothing = select(found, tmp_path / "cache", exclude=(), deduplicate=False)
     assert (untouched, nothing) == (found, {})
 
 
@@ -96,7 +95,7 @@ def test_a_photo_of_two_classes_is_trained_on_as_neither(tmp_path: Path) -> None
     for label in ("cat", "dog"):
         (train / label / "both.png").write_bytes(pictures.encode(scene(7_000)))
     (train / "dog" / "again.png").write_bytes(pictures.encode(scene(50)))  # twice in one class
-    kept, dropped = select(again(tmp_path), RESIDUAL, tmp_path / "cache")
+    kept, dropped = select(again(tmp_path), tmp_path / "cache", exclude=(), deduplicate=True)
     why = "the same file is in cat and dog"
     assert dropped == {"cat/both.png": why, "dog/both.png": why}
     assert len(kept.train) == 21
@@ -114,7 +113,7 @@ def test_a_held_out_photo_of_two_classes_is_told_and_stays(tmp_path: Path) -> No
         "dog/also.png and cat/again.png of validation or test are the same file: at most one of "
         "them can be answered right"
     ]
-    kept, _ = select(found, RESIDUAL, tmp_path / "cache")
+    kept, _ = select(found, tmp_path / "cache", exclude=["cat.92.jpg"], deduplicate=True)
     assert (kept.validation, kept.test) == (found.validation, found.test)
 
 
@@ -123,7 +122,7 @@ def test_a_class_of_copies_is_refused(tmp_path: Path, command: Command) -> None:
     for subset in ("validation", "test"):
         write_classes(data.parent / subset, 5, ("a", "b"), side=80)
     with pytest.raises(CommandError, match="every photo of class 'a' to train on is in"):
-        select(open_dataset(data.parent), RESIDUAL, tmp_path / "cache")
+        select(open_dataset(data.parent), tmp_path / "cache", exclude=(), deduplicate=True)
     done = command(
         "training.fit", "--recipe", "residual", "--data", data.parent, "--name", "x",
         "--runs", tmp_path / "r", "--models", tmp_path / "m", "--cache", tmp_path / "c",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGE = ROOT / "app" / "page"
+PAGE = ROOT / "app" / "static"
 FILES = sorted(path.name for path in PAGE.iterdir())
 
 

@@ -17,9 +17,9 @@ from app.model.explainer import Explainer, NotExplainable, linear
 from tests import pictures
 from tests.conftest import Command, shaken
 from training.cli import CommandError
-from training.export import convert_again, export_litert
 from training.networks.architectures import cats_vs_dogs, digits, residual
 from training.publishing.explain_outputs import show_inside
+from training.publishing.litert import convert_again, export_litert
 
 
 def tiny_residual(classes: int = 2) -> keras.Model:

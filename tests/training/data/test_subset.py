@@ -12,8 +12,7 @@ from tests import pictures
 from tests.conftest import Command
 from training.cli import CommandError
 from training.data.archives import key_of, open_originals
-from training.data.ranges import LECTURE
-from training.split import Report, make_subset, split
+from training.data.subset import LECTURE, Report, make_subset, split
 
 RANGES = {"train": [range(0, 6)], "validation": [range(6, 8)], "test": [range(8, 12)]}
 

@@ -12,7 +12,7 @@ from tests import pictures
 from tests.conftest import Command, striped
 from training.cli import CommandError
 from training.data.samples import Sample
-from training.evaluate import evaluate
+from training.evaluation.evaluator import evaluate
 from training.evaluation.report import as_text
 
 

@@ -1,0 +1,16 @@
+"""The paths that need a rule of their own: photos, probes, and what is open without a key."""
+
+PROBES = {"/livez", "/readyz"}
+PHOTOS = {"/predict", "/predict/batch", "/explain", "/layers"}
+
+REFERENCE = "/reference"
+"""Where the scripts of /docs and /redoc are; they come with the service, not from the internet."""
+
+# Files that are the same for everybody; what they show, they have to ask the API for.
+_PUBLIC = {"/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"} | PROBES
+_PUBLIC_FILES = ("/page/", f"{REFERENCE}/")
+
+
+def is_public(path: str) -> bool:
+    """Whether no key is needed: the probes, the page and the API reference."""
+    return path in _PUBLIC or path.startswith(_PUBLIC_FILES)

@@ -1,0 +1,65 @@
+"""TensorFlow, for GPUs. Only this file and the look for a GPU import it, inside functions."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from app.model.card import Card, ModelError
+from app.model.litert import one_line
+
+
+class TensorFlowEngine:
+    """The `.keras` file as one compiled TensorFlow graph, for GPUs (and, slower, CPUs).
+
+    A batch is padded to the next of `SIZES`: for each new shape a GPU's libraries choose
+    their kernels anew, which takes longer than a thousand photos.
+    """
+
+    name = "tensorflow"
+    exclusive = True
+    SIZES = (1, 4, 16, 32)
+    largest = SIZES[-1]
+
+    def __init__(self, path: Path, card: Card) -> None:
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # read once, by the first import of Keras
+        try:
+            import keras
+            import tensorflow as tf
+        except ImportError as error:
+            raise ModelError(
+                "APP_ENGINE=tensorflow needs TensorFlow, which is not installed. "
+                "Install the extra 'gpu' (or 'train'), or set APP_ENGINE=litert."
+            ) from error
+        for device in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(device, True)
+        try:
+            network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        except (ValueError, TypeError, OSError) as error:
+            raise ModelError(f"{path}: Keras cannot load it ({one_line(error)}).") from error
+        self._shape = (card.input.height, card.input.width, card.input.channels)
+        # A traced graph: `predict` builds a data pipeline a call, about ten times slower.
+        self._forward = tf.function(
+            lambda pixels: network(tf.cast(pixels, tf.float32), training=False),
+            input_signature=[tf.TensorSpec((None, *self._shape), tf.uint8)],
+        )
+
+    def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:  # noqa: ARG002 - Engine.run
+        """See `app.model.engine.Engine.run`. Larger batches go in parts."""
+        parts = [
+            self._run_padded(batch[start : start + self.largest])
+            for start in range(0, len(batch), self.largest)
+        ]
+        return np.concatenate(parts)
+
+    def warm(self) -> None:
+        """See `app.model.engine.Engine.warm`."""
+        for size in self.SIZES:
+            self._run_padded(np.zeros((size, *self._shape), np.uint8))
+
+    def _run_padded(self, batch: np.ndarray) -> np.ndarray:
+        size = next(size for size in self.SIZES if size >= len(batch))
+        padded = np.zeros((size, *self._shape), np.uint8)
+        padded[: len(batch)] = batch
+        outputs: np.ndarray = self._forward(padded).numpy()
+        return outputs[: len(batch)]
