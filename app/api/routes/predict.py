@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from app.api import errors, problems
-from app.api.deps import STATUSES, DirectRoute, disconnected
+from app.api.deps import STATUSES, disconnected
 from app.api.problems import Problem
 from app.api.schemas import PredictionBody, PredictionsBody, prediction
 from app.api.uploads.reader import PHOTO_BODY, PHOTOS_BODY, read_photo, read_photos
@@ -15,7 +15,7 @@ from app.imaging.errors import PhotoError
 from app.model.card import Card
 from app.serving.predictor import Answer
 
-router = APIRouter(route_class=DirectRoute)
+router = APIRouter()
 
 
 @router.post(

@@ -75,7 +75,7 @@ async def _photo(request: Request, max_bytes: int) -> bytes:
     if kind.startswith("image/"):
         return b"".join([chunk async for chunk in body])
     if kind == "multipart/form-data":
-        return _the_file(await _read_form(request, body, FIELD, _FEW))
+        return _the_file(await _read_form(request, body, FIELD, _FEW, max_bytes))
     if kind == "application/json":
         return base64_json.one(await _read_json(body, 1))
     raise _unsupported(kind, _ONE, "multipart/form-data, image/*, application/json")
@@ -85,7 +85,7 @@ async def _photos(request: Request, max_bytes: int, max_photos: int) -> list[byt
     kind = _kind(request)
     body = bounded(request, max_bytes)
     if kind == "multipart/form-data":
-        return _the_files(await _read_form(request, body, FIELDS, max_photos))
+        return _the_files(await _read_form(request, body, FIELDS, max_photos, max_bytes))
     if kind == "application/json":
         texts = base64_json.many(await _read_json(body, max_photos))
         if len(texts) > max_photos:  # before any of them is decoded
@@ -109,10 +109,14 @@ def _kind(request: Request) -> str:
 
 
 async def _read_form(
-    request: Request, body: AsyncGenerator[bytes, None], field: str, parts: int
+    request: Request,
+    body: AsyncGenerator[bytes, None],
+    field: str,
+    parts: int,
+    max_bytes: int,
 ) -> Form:
     try:
-        return await read_form(request.headers["content-type"], body, field, parts)
+        return await read_form(request.headers["content-type"], body, field, parts, max_bytes)
     except FormError as error:
         if field == FIELDS and isinstance(error, TooManyFiles):
             raise _too_many(parts, None) from error

@@ -1,7 +1,7 @@
 """Forms as they stream in: cut into any pieces, with anything in them, cut off anywhere."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -26,11 +26,11 @@ BODY = (
 
 
 def read(body: bytes, size: int = 10_000, field: str = "file", most: int = 10) -> Form:
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
         for start in range(0, len(body), size):
             yield body[start : start + size]
 
-    return asyncio.run(read_form(TYPE, pieces(), field, most))
+    return asyncio.run(read_form(TYPE, pieces(), field, most, 10**7))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50, 10_000])
@@ -65,7 +65,7 @@ def test_files_and_texts_have_a_limit_each() -> None:
 
 def test_a_name_may_be_in_any_letters_and_in_none() -> None:
     odd = part('name="?"').replace(b"?", b"\xff")
-    assert read(part('name="фото"') + odd + b"--edge--").names == {"фото", "\ufffd"}
+    assert read(part('name="фото"') + odd + b"--edge--").names == {"фото", "ÿ"}
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_a_name_may_be_in_any_letters_and_in_none() -> None:
     ],
 )
 def test_a_boundary_is_needed(kind: str, why: str) -> None:
-    async def body() -> AsyncIterator[bytes]:
+    async def body() -> AsyncGenerator[bytes, None]:
         yield BODY
 
     with pytest.raises(FormError, match=why):
-        asyncio.run(read_form(kind, body(), "file", 10))
+        asyncio.run(read_form(kind, body(), "file", 10, 10**7))
