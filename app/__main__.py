@@ -21,8 +21,8 @@ from app.settings import Settings
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; a wrong setting or model is one line and exit 2."""
-    # Until the server handles it: the first process of a container would ignore it otherwise.
+    """Serve until SIGTERM or SIGINT. A wrong setting or model gives one line and exit code 2."""
+    # Until the server handles SIGTERM: the first process of a container ignores it by default.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = CliApp.run(Settings, cli_args=sys.argv[1:])
@@ -33,7 +33,7 @@ def main() -> None:
         app = create_app(settings)
         app.state.classifier = load_classifier(settings)
     except ValidationError as error:
-        sys.exit(_fail(_slip(error)))
+        sys.exit(_fail(_describe(error)))
     except (SettingsError, ModelError, ApiKeysError, AddressError) as error:
         sys.exit(_fail(str(error)))
     runtime.tune()
@@ -41,23 +41,23 @@ def main() -> None:
         Server(app, settings).run()
 
 
-def _slip(error: ValidationError) -> str:
-    """The first wrong setting, its value and what is wrong with it; never an API key."""
+def _describe(error: ValidationError) -> str:
+    """The first wrong setting, its value and what is wrong with it. API keys are left out."""
     first = error.errors()[0]
     if not first["loc"]:
-        return _said(first["msg"])
+        return _own_message(first["msg"])
     name = f"APP_{first['loc'][0]}".upper()
     value = "" if name == "APP_API_KEYS" else f"={first['input']!r}"
-    return f"{name}{value}: {_said(first['msg'])}"
+    return f"{name}{value}: {_own_message(first['msg'])}"
 
 
-def _said(message: str) -> str:
-    """What a check of ours said, without pydantic's word for where it came from."""
+def _own_message(message: str) -> str:
+    """The message of a check in `app.settings`, without pydantic's prefix."""
     return message.removeprefix("Value error, ")
 
 
 def _warn_of_misspelled() -> None:
-    """A variable that no setting reads is rather a slip than meant for somebody else."""
+    """Warn of variables that start with APP_ and are no setting: they are probably misspelled."""
     known = {f"APP_{name.upper()}" for name in Settings.model_fields}
     for name in sorted(os.environ):
         if name.startswith("APP_") and name not in known:

@@ -1,4 +1,4 @@
-"""Log lines for people or for machines, each with the id of the request that it is about."""
+"""Log lines for people or for machines, each with the id of its request."""
 
 import json
 import logging
@@ -9,14 +9,14 @@ from asgi_correlation_id import correlation_id
 
 
 def set_up(form: Literal["console", "json"], level: str) -> None:
-    """Have everything that is logged, by anybody, written to standard error in one form."""
+    """Write every log record of the process to standard error in one form."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else ConsoleFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
 class ConsoleFormatter(logging.Formatter):
-    """`LEVEL:     message`, and the request id behind it where there is one."""
+    """`LEVEL:     message`, followed by the request's id where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter.format`."""
@@ -26,7 +26,7 @@ class ConsoleFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; what was logged with `extra={"fields": {...}}` is in it."""
+    """One JSON object per line, with the fields of `extra={"fields": {...}}`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter.format`."""

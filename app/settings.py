@@ -1,4 +1,4 @@
-"""What an operator may set: environment variables `APP_...`, or options of `python -m app`."""
+"""The operator's settings: environment variables `APP_...`, or options of `python -m app`."""
 
 import os
 import re
@@ -13,21 +13,21 @@ from app.model.engine import Choice
 
 SHORTEST_KEY = 16  # characters of an API key
 
-_PILLOW_ALARM = 89_478_485  # Pillow refuses more by itself: a quarter of a gigabyte of RGB
+_PILLOW_LIMIT = 89_478_485  # Pillow itself refuses larger photos
 
 # Beside the package in a checkout and in the image, wherever the process is started.
 _MODEL = Path(__file__).parents[1] / "models" / "cats-vs-dogs"
 
 
 def _cores() -> int:
-    """The cores that this process may use, which can be fewer than the machine has."""
+    """The number of cores that this process may use; the machine may have more."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _words(value: Any) -> Any:
-    """`a, b` as a list, as environment variables have it."""
+    """Split `a, b`, the form that a list has in an environment variable."""
     if isinstance(value, str):
         return [word for word in (part.strip() for part in value.split(",")) if word]
     return value
@@ -74,7 +74,7 @@ Secrets = Annotated[
 
 
 class Settings(BaseSettings):
-    """Read once at start. Size, channels and labels are not here: they are on the model's card."""
+    """Read once at start. The input's size, channels and labels are on the model's card instead."""
 
     model_config = SettingsConfigDict(
         env_prefix="APP_",
@@ -103,20 +103,20 @@ class Settings(BaseSettings):
         default_factory=_cores,
         ge=1,
         le=256,
-        description="cores to keep busy; from two on there is one worker more",
+        description="cores to use; with two or more there is one worker more than cores",
     )
     max_queue: int = Field(
         64,
         ge=1,
         le=100_000,
-        description="photos that may be inside beside one a worker; more are answered with 429",
+        description="photos in the service beside one for each worker; more are answered with 429",
     )
     max_batch: int = Field(
         32, ge=1, le=1_000, description="photos in one request to /predict/batch"
     )
     max_bytes: int = Field(20 * 1024 * 1024, ge=1024, description="largest request body, in bytes")
     max_pixels: int = Field(
-        MAX_PIXELS, ge=1, le=_PILLOW_ALARM, description="largest photo, width times height"
+        MAX_PIXELS, ge=1, le=_PILLOW_LIMIT, description="largest photo, width times height"
     )
     formats: Formats = Field(
         FORMATS, min_length=1, description="accepted formats, with commas between"

@@ -1,4 +1,4 @@
-"""API keys: which are accepted. Only their digests are kept, and none is ever logged."""
+"""API keys. Only their digests are kept in memory, and no key is ever logged."""
 
 import hashlib
 import hmac
@@ -9,11 +9,11 @@ from app.settings import SHORTEST_KEY
 
 
 class ApiKeysError(ValueError):
-    """The file of keys cannot be used. The message is one line without a key in it."""
+    """The file of keys cannot be used. The message is one line and contains no key."""
 
 
 class ApiKeys:
-    """The accepted keys; false if there are none, as then everybody is let in."""
+    """The accepted keys. False if there are none: then no key is needed."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._digests = {_digest(key.encode()) for key in keys}
@@ -22,14 +22,13 @@ class ApiKeys:
         return bool(self._digests)
 
     def accept(self, key: bytes) -> bool:
-        """Whether it is one of them, in a time that does not tell how nearly."""
+        """Whether `key` is accepted. The time that this takes does not depend on the key."""
         digest = _digest(key)
-        # All are compared, whichever is the one.
         return sum(hmac.compare_digest(digest, own) for own in self._digests) > 0
 
 
 def read_api_keys(path: Path) -> list[str]:
-    """The keys in a file, one a line; empty lines and those that start with # are left out.
+    """The keys in a file, one per line. Empty lines and lines that start with # are ignored.
 
     Raises:
         ApiKeysError: the file cannot be read, has no key, or one that is too short.
@@ -41,7 +40,7 @@ def read_api_keys(path: Path) -> list[str]:
         raise ApiKeysError(f"APP_API_KEYS_FILE={path}: cannot be read ({reason}).") from error
     keys = [line for line in lines if line and not line.startswith("#")]
     if not keys:
-        # An empty list would let everybody in, which nobody means who sets this.
+        # Without a key, everybody would be let in; nobody who sets this wants that.
         raise ApiKeysError(f"APP_API_KEYS_FILE={path}: there is no key in it.")
     if any(len(key) < SHORTEST_KEY for key in keys):
         raise ApiKeysError(

@@ -1,15 +1,14 @@
-"""Exceptions become problems here and nowhere else.
+"""The one place where exceptions become problems.
 
-Problem            an answer in the making: status, title, detail, extra members
-PhotoError         app.imaging could not use the photo    -> 413, 415 or 422
-QueueFull               no place is left for the photo         -> 429, with Retry-After
-DeadlinePassed     the answer took too long               -> 504
-ClientDisconnect   gone in the middle of the upload       -> 400, which nobody reads
-ClientDisconnected         gone while its photo was waiting       -> 499, which nobody reads
-NotExplainable     the served model cannot be explained   -> 404
-ModelError         its files changed while it was served  -> 503, logged
-HTTPException      no such path, wrong method             -> 404, 405
-anything else      a defect of the service                -> 500, see app.api.middleware.access_log
+Problem              raised by a route or the middleware     -> its own status PhotoError
+the photo cannot be used                -> 413, 415 or 422 QueueFull            too many photos are
+in the service      -> 429, with Retry-After DeadlinePassed       the answer was not ready in time
+-> 504 ClientDisconnect     the client left during its upload       -> 400, which nobody reads
+ClientDisconnected   the client left while its photo waited  -> 499, which nobody reads
+NotExplainable       the served model cannot be explained    -> 404 ModelError           a model
+file changed after loading      -> 503, logged HTTPException        no such path, or a wrong method
+-> 404, 405 any other            a defect of the service                 -> 500, by
+app.api.middleware.access_log
 """
 
 import logging
@@ -29,7 +28,7 @@ from app.serving.predictor import ClientDisconnected, DeadlinePassed
 
 logger = logging.getLogger(__name__)
 
-# What a photo can be refused for: exception -> status, kind, title.
+# Why a photo is refused: exception -> status, kind, title.
 _PHOTO_PROBLEMS: dict[type[errors.PhotoError], tuple[int, str, str]] = {
     errors.EmptyPhoto: (422, "empty-photo", "The photo is empty"),
     errors.UnsupportedFormat: (415, "unsupported-format", "Not a photo in an accepted format"),
@@ -40,10 +39,10 @@ _PHOTO_PROBLEMS: dict[type[errors.PhotoError], tuple[int, str, str]] = {
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem; exceptions map to responses here and nowhere else.
+    """Make every error of `app` a problem.
 
-    The handlers are coroutines although they wait for nothing: a plain function would be called
-    in a thread of its own, which are forty more in a flood of refusals.
+    The handlers are coroutines although they wait for nothing, because FastAPI calls plain
+    functions in threads.
     """
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(errors.PhotoError, _on_photo_error)
@@ -66,7 +65,7 @@ def from_photo_error(error: errors.PhotoError) -> Problem:
 
 
 def from_queue_full(error: QueueFull) -> Problem:
-    """The problem with a photo too many; 429, as a 5xx would make proxies drop the service."""
+    """The problem of a full queue. It is a 429, because proxies drop a server that answers 5xx."""
     seconds = "second" if error.retry_after == 1 else "seconds"
     detail = f"{error} Try again in {error.retry_after} {seconds}."
     headers = {"Retry-After": str(error.retry_after)}
@@ -97,19 +96,19 @@ async def _on_deadline(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_disconnected(request: Request, _: Exception) -> JSONResponse:
-    # nginx's number, for the log and the metrics: there is nobody to read the answer.
+    # nginx's status for this, for the log and the metrics; nobody reads the answer.
     detail = "The connection ended while the photo was waiting."
     return await _on_problem(request, Problem(499, "client-gone", "The client is gone", detail))
 
 
 async def _on_not_explainable(request: Request, error: Exception) -> JSONResponse:
-    # No 5xx: the service is well, and would be taken out of rotation for nothing.
+    # No 5xx: the service is well, and a load balancer should go on using it.
     problem = Problem(404, "not-explainable", "This model cannot be explained", str(error))
     return await _on_problem(request, problem)
 
 
 async def _on_model_error(request: Request, error: Exception) -> JSONResponse:
-    logger.error("%s", error)  # it names paths, which a client has no use for
+    logger.error("%s", error)  # not in the answer, because it has paths of this machine
     detail = (
         "The model's files have changed since the service was started, so that this cannot be "
         "answered; /predict still can. Restart the service."

@@ -1,4 +1,4 @@
-"""The API reference, as far as it depends on the settings: keys, and how many photos."""
+"""The parts of the API reference that depend on the settings: keys, and the number of photos."""
 
 import copy
 from typing import Any
@@ -14,17 +14,17 @@ _SCHEMES = {
 
 
 def extend(app: FastAPI, keys: bool, max_photos: int) -> None:
-    """Have `app.openapi()` tell the rest.
+    """Add these parts to what `app.openapi()` returns.
 
     Args:
-        app: with all its routes.
+        app: the application, with all its routes.
         keys: whether an API key is needed.
-        max_photos: that a request may have.
+        max_photos: the number of photos that a request may have.
     """
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
-        # A copy, as parts of it are constants that all services of a process share.
+        # A copy, because all services of a process share parts of it.
         document = copy.deepcopy(describe())
         _limit_photos(document["paths"]["/predict/batch"]["post"], max_photos)
         if keys:

@@ -6,7 +6,7 @@ PHOTOS = {"/predict", "/predict/batch", "/explain", "/layers"}
 REFERENCE = "/reference"
 """Where the scripts of /docs and /redoc are; they come with the service, not from the internet."""
 
-# Files that are the same for everybody; what they show, they have to ask the API for.
+# The page's files are the same for everybody; the page gets its data from the API.
 _PUBLIC = {"/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"} | PROBES
 _PUBLIC_FILES = ("/page/", f"{REFERENCE}/")
 

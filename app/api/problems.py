@@ -48,14 +48,14 @@ class ProblemDetails(BaseModel):
 
 _RETRY_AFTER = {
     "Retry-After": {
-        "description": "seconds in which what is before this request will be done",
+        "description": "seconds until the photos before this one will be done",
         "schema": {"type": "integer", "minimum": 1},
     }
 }
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` argument of a route that can fail with these statuses."""
+    """The `responses` argument of a route that can answer with these statuses."""
     schema = ProblemDetails.model_json_schema()
     return {
         status: {
@@ -68,7 +68,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def details(problem: Problem) -> dict[str, Any]:
-    """The members that do not depend on the request."""
+    """The members of a problem that do not depend on the request."""
     return {
         "type": f"urn:problem:{problem.kind}",
         "title": problem.title,
@@ -86,7 +86,7 @@ def response(path: str, problem: Problem) -> JSONResponse:
 
 
 def from_status(status: int, detail: str, headers: dict[str, str] | None = None) -> Problem:
-    """The problem that the status alone names, e.g. 404: "not-found", "Not Found"."""
+    """The problem that a status names by itself, e.g. 404: "not-found", "Not Found"."""
     phrase = HTTPStatus(status).phrase
     return Problem(status, phrase.lower().replace(" ", "-"), phrase, detail, headers)
 
@@ -105,5 +105,5 @@ def draining() -> Problem:
 
 
 def shortened(path: str) -> str:
-    """The path as an answer repeats it."""
+    """The path, cut to a length that an answer may repeat."""
     return path if len(path) <= _LONGEST_PATH else path[:_LONGEST_PATH] + "..."

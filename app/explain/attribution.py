@@ -1,4 +1,4 @@
-"""The answer about one photo, with the evidence for each label, place by place."""
+"""The prediction for one photo, with the evidence for each label at each place of the photo."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from app.model.explainer import Terms
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for one label: `map.sum() + bias == logit`, to float32's precision.
+    """The evidence for one label: `map.sum() + bias == logit`, to float32's precision.
 
     `map` float32 (h, w): above 0 a place speaks for the label, below 0 against it.
     """
@@ -37,7 +37,7 @@ class Explanation:
 
 
 def explain(classifier: Classifier, data: bytes) -> Explanation:
-    """Classify one photo from the bytes of its file, and say why.
+    """Classify one photo from the bytes of its file, and attribute the answer to its places.
 
     Raises:
         app.imaging.errors.PhotoError: the bytes are not a usable photo.
@@ -55,10 +55,9 @@ def explain(classifier: Classifier, data: bytes) -> Explanation:
 
 
 def by_label(card: Card, terms: Terms) -> dict[str, Evidence]:
-    """The network's terms, an entry a label.
+    """The network's terms, one entry for each label.
 
-    One sigmoid output is the logit of the second label; the first label's is its negative,
-    as a softmax over the two would have the same difference.
+    A single sigmoid output is the logit of the second label. The first label gets its negative.
     """
     columns = [
         (terms.maps[..., output], float(terms.bias[output]), float(terms.logits[output]))
@@ -66,6 +65,6 @@ def by_label(card: Card, terms: Terms) -> dict[str, Evidence]:
     ]
     if card.activation == "sigmoid":
         values, bias, logit = columns[0]
-        # 0 - x, as -0.0 would be an odd thing to read in JSON.
+        # 0 - x instead of -x, which would give -0.0 for 0.
         columns.insert(0, (0 - values, 0 - bias, 0 - logit))
     return {label: Evidence(*column) for label, column in zip(card.labels, columns, strict=True)}

@@ -1,14 +1,14 @@
-"""Colours for signed values: orange above zero, blue below, told apart by everybody.
+"""Colours for signed values: orange above zero, blue below.
 
-Blue and orange stay different under every common kind of colour blindness, and both grow
-lighter with the value, so that the order survives in grey.
+People with any common kind of colour blindness can tell blue from orange. Both get lighter with
+the absolute value, so that the order is kept in a grey print.
 """
 
 import numpy as np
 
 FOR, AGAINST = (255, 140, 26), (56, 116, 255)
 
-# Fractions of the largest absolute value, and the colour there; zero is dark for both.
+# Fractions of the largest absolute value, and the colours at them; zero is dark.
 _STOPS = (0.0, 0.6, 1.0)
 _ABOVE = np.array([(18, 20, 28), (240, 122, 22), (255, 232, 180)])
 _BELOW = np.array([(18, 20, 28), (44, 106, 232), (190, 220, 255)])
@@ -24,23 +24,23 @@ def colours(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(values[..., np.newaxis] < 0, below, above), np.uint8)
 
 
-# A picture of signed values needs no more than a byte a pixel: 127 colours, and a gap.
+# A picture of signed values needs one byte per pixel: 127 colours and one for gaps.
 GAP = 127
 PALETTE = colours(np.linspace(-1, 1, GAP)).tobytes() + bytes(3)
 
 
 def indices(values: np.ndarray) -> np.ndarray:
-    """Values in -1..1 -> their numbers in `PALETTE`, uint8 of the same shape."""
+    """Values in -1..1 -> indices of `PALETTE`, uint8 of the same shape."""
     return np.asarray(np.round((values + 1) * (GAP - 1) / 2), np.uint8)
 
 
 def normalised(values: np.ndarray, quantile: float = 1.0) -> np.ndarray:
-    """Divided by the largest absolute value, so that zero stays zero: -1..1.
+    """Scale values to -1..1 by their largest absolute value; zero stays zero.
 
     Args:
         values: any shape, not empty.
-        quantile: of the absolute values, to divide by instead; what is beyond is clipped, so
-            that a few extremes do not darken all the rest.
+        quantile: divide by this quantile of the absolute values instead and clip what is
+            beyond, so that a few extremes do not make all other values look dark.
     """
     size = np.abs(values)
     scale = float(np.quantile(size, quantile)) or float(size.max()) or 1.0

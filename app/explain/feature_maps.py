@@ -1,4 +1,4 @@
-"""A photo's way through the layers: a strip of pictures for each feature map."""
+"""The feature maps of one photo, layer by layer, each drawn as a strip of pictures."""
 
 import io
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from app.model.card import Card, Layer
 from app.model.classifier import Classifier
 from app.model.explainer import linear
 
-CHANNELS = 8  # of a strip
+CHANNELS = 8  # in a strip
 _TILE = 96  # largest side of a channel's picture, in pixels
 _GAP = 4
 
-# What a layer does to the picture, by its kind; the rest has no feature map of its own.
+# The step that a layer performs, by its kind. Other kinds have no feature map of their own.
 _STEPS = {
     "Conv2D": "convolution",
-    "BatchNormalization": "convolution",  # the network has it folded into the one before
+    "BatchNormalization": "convolution",  # it is folded into the convolution before it
     "ReLU": "ReLU",
     "MaxPooling2D": "pooling",
     "AveragePooling2D": "pooling",
@@ -45,12 +45,12 @@ class Strip:
 
 
 def strips(classifier: Classifier, data: bytes) -> list[Strip]:
-    """A strip for every convolution, ReLU and pooling of the network, in its order.
+    """A strip for every convolution, ReLU and pooling of the network, in the network's order.
 
-    The channels are those that are most active, by the mean of what ReLU would keep; a
-    ReLU and a pooling show the same ones as the convolution before them, so that a picture
-    can be followed: the last one that has as many channels, as its path may not be the only
-    one. All channels of a strip share a scale.
+    A strip shows the most active channels, by the mean of their positive part. A ReLU and a
+    pooling show the same channels as the convolution before them, so that a channel can be
+    followed; that is the last convolution with as many channels. All channels of a strip share
+    one scale.
 
     Raises:
         app.imaging.errors.PhotoError: the bytes are not a usable photo.
@@ -61,7 +61,7 @@ def strips(classifier: Classifier, data: bytes) -> list[Strip]:
     shown: dict[int, list[int]] = {}
     for layer, step, values in _steps(classifier.card, maps):
         count = values.shape[-1]
-        if step == "join":  # what comes next continues two paths, not one
+        if step == "join":  # the next layer continues two paths, not one
             shown.clear()
             continue
         if step == "convolution" or count not in shown:
@@ -77,7 +77,7 @@ def most_active(values: np.ndarray, count: int = CHANNELS) -> list[int]:
 
 
 def _steps(card: Card, maps: dict[str, np.ndarray]) -> list[tuple[str, str, np.ndarray]]:
-    """(layer, step, map) in the network's order; a "join" where two paths meet."""
+    """(layer, step, map) in the network's order, with a "join" where two paths meet."""
     steps = []
     for layer in card.layers:
         if layer.kind in _JOINS:
@@ -111,7 +111,7 @@ def _draw(layer: str, step: str, values: np.ndarray, channels: list[int]) -> Str
 
 
 def _tile(values: np.ndarray) -> np.ndarray:
-    """A channel's numbers in the palette: reduced, or in whole squares, to about one size."""
+    """A channel as indices of the palette, reduced or enlarged to about one size."""
     longest = max(values.shape)
     if longest > _TILE:
         height, width = (max(1, round(side * _TILE / longest)) for side in values.shape)

@@ -13,30 +13,31 @@ from app.model.classifier import Classifier
 _SIDE = 640  # the photo's longer side
 _MINIMUM = 280  # the legend's width
 _LEGEND = 60
-_REDUCED = 4  # the overlay is smooth: it is computed this many times smaller
+_REDUCED = 4  # the heatmap is smooth, so it is computed this many times smaller
 _OPACITY, _GREY = 0.85, 0.85
 _INK, _PAPER = (240, 240, 240), (18, 20, 28)
 
-# Of the bell around a place, in distances between places: smooth, yet places stay apart.
+# Standard deviation of the bell around a place, in distances between two places.
 _SIGMA = 0.5
 
 
 def draw(classifier: Classifier, data: bytes, explanation: Explanation) -> bytes:
     """The photo under the evidence for the answer, as the bytes of a PNG file.
 
-    Orange speaks for the label, blue against it, the stronger the less transparent.
+    Orange is evidence for the label, blue is evidence against it. Stronger evidence is less
+    transparent.
 
     Raises:
         app.imaging.errors.PhotoError: the bytes are not a usable photo.
     """
     photo = decode.preview(data, _SIDE, classifier.max_pixels, classifier.formats)
     label = explanation.prediction.label
-    # Less the labels' mean, which is zero for two: a softmax sees nothing but differences.
+    # Minus the mean over the labels (zero for two): a softmax depends on differences only.
     mean = np.mean([evidence.map for evidence in explanation.evidence.values()], axis=0)
     values = normalised(explanation.evidence[label].map - mean)
     small = [max(1, side // _REDUCED) for side in photo.size]
     smooth = spread(values, explanation.rows, explanation.columns, small[1], small[0])
-    # Without most of its colours, or an orange cat would look like evidence.
+    # Most of the photo's colour is removed: an orange cat would look like evidence.
     photo = Image.blend(photo, photo.convert("L").convert("RGB"), _GREY)
     layer, mask = (each.resize(photo.size) for each in (_layer(smooth), _mask(smooth)))
     photo.paste(layer, (0, 0), mask)
@@ -52,7 +53,7 @@ def draw(classifier: Classifier, data: bytes, explanation: Explanation) -> bytes
 def spread(
     values: np.ndarray, rows: list[float], columns: list[float], height: int, width: int
 ) -> np.ndarray:
-    """A bell at each place's centre, weighted with its value: a smooth map of any size.
+    """Put a bell at each place's centre, weighted with the place's value: a smooth map of any size.
 
     Args:
         values: (h, w), in -1..1.
@@ -70,7 +71,7 @@ def _bells(centres: list[float], pixels: int) -> np.ndarray:
     """Weights of shape (pixels, places)."""
     step = centres[1] - centres[0] if len(centres) > 1 else 1.0
     middles = (np.arange(pixels) + 0.5) / pixels
-    # The outermost places own half a step beyond their centres; only then does it fade.
+    # The outermost places reach half a step beyond their centres; the map fades after that.
     inner = np.clip(middles, centres[0], centres[-1])
     beyond = np.sign(middles - inner) * np.maximum(np.abs(middles - inner) - step / 2, 0)
     distances = (inner + beyond)[:, np.newaxis] - np.array(centres)
@@ -84,12 +85,12 @@ def _layer(values: np.ndarray) -> Image.Image:
 
 
 def _mask(values: np.ndarray) -> Image.Image:
-    # The power lifts middling values, which are most of a map.
+    # The power makes medium values, which are most of a map, easier to see.
     return Image.fromarray((np.abs(values) ** 0.7 * 255 * _OPACITY).astype(np.uint8))
 
 
 def _legend(sheet: Image.Image, top: int, label: str, probability: float) -> None:
-    """The answer, and a bar from "against" to "for" in the overlay's own colours."""
+    """Draw the answer, and a bar from "against" to "for" in the heatmap's colours."""
     margin = 12
     bar = (sheet.width - 2 * margin, 10)
     values = np.repeat(np.linspace(-1, 1, bar[0])[np.newaxis], bar[1], axis=0)

@@ -1,8 +1,8 @@
-"""Where the places of the last feature map lie in the photo, from the card's layer table.
+"""Where the places of the last feature map are in the photo, computed from the card's layers.
 
-A place sees a patch of the photo, its receptive field. Without padding the patches' centres
-keep away from the edges, so that a map cannot simply be stretched over the photo. Source of
-the arithmetic: A. Araujo, W. Norris and J. Sim, Computing receptive fields of convolutional
+A place depends on a patch of the photo, its receptive field. Without padding, the centres of the
+patches stay away from the edges, so that a map cannot simply be stretched over the photo. Source
+of the arithmetic: A. Araujo, W. Norris and J. Sim, Computing receptive fields of convolutional
 neural networks (Distill, 2019).
 """
 
@@ -19,12 +19,12 @@ _END = {"Flatten", "GlobalAveragePooling2D"}
 def centres(card: Card, places: int, axis: int) -> list[float]:
     """The centres of a map's places along one axis, as fractions of the photo's side.
 
-    Exact for a chain of layers. Where paths join (a residual network), the places tile the
-    photo evenly: the padding that such networks need for it makes that right to a pixel.
+    The result is exact for a chain of layers. For a network with joining paths (a residual
+    network), the places divide the photo evenly; its padding makes that right to a pixel.
 
     Args:
-        card: the network's.
-        places: how many the last feature map has along the axis.
+        card: the card of the model.
+        places: the number of places of the last feature map along the axis.
         axis: 0 for rows, from the top; 1 for columns, from the left.
 
     Returns:
@@ -62,7 +62,7 @@ def _side(layer: Layer, name: str, axis: int) -> int:
 
 
 def _output(size: int, window: int, stride: int, same: bool) -> tuple[int, int]:
-    """How many places there are, and the padding before the first."""
+    """The number of places, and the padding before the first."""
     if not same:
         return (size - window) // stride + 1, 0
     places = math.ceil(size / stride)

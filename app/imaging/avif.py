@@ -1,7 +1,8 @@
-"""How large the frames in an AVIF file are: what its container says of them need not be true.
+"""How large the frames in an AVIF file really are.
 
-The decoder makes room for a frame of the size in its AV1 sequence header, and scales it to the
-size in the container afterwards. A file of 2 kB that calls itself 200 pixels wide took 260 MB.
+The decoder allocates a frame of the size in its AV1 sequence header, and scales it to the size in
+the container afterwards. So a small file whose container claims a small picture can take any
+amount of memory.
 
 Sources: ISO/IEC 14496-12 (boxes, tracks), ISO/IEC 23008-12 (items), and the AV1 Bitstream &
 Decoding Process Specification, sections 5.3 and 5.5.
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_MOST = 10_000  # boxes, items, extents or units; files in use have tens
+_MOST = 10_000  # boxes, items, extents or units; ordinary files have tens
 _OVERLAP = 4  # times the file's length that its items may have in all
 _SEQUENCE_HEADER = 1
 _FIRST_SAMPLE = (b"trak", b"mdia", b"minf", b"stbl")
@@ -23,10 +24,10 @@ def frame_sizes(data: bytes) -> list[tuple[int, int]]:
     """Width and height in pixels of every AV1 sequence that would be decoded.
 
     These are the items (the photo or its tiles, transparency, gain maps) and the first frame of
-    each track. A size that the container declares is not looked at.
+    each track. The size that the container declares is ignored.
 
     Raises:
-        ValueError: the file is damaged, or crowded beyond all use.
+        ValueError: the file is damaged, or has far more parts than any ordinary file.
     """
     file = memoryview(data)
     streams: list[memoryview] = []
@@ -47,7 +48,7 @@ def _at_most(things: Iterable[T]) -> Iterator[T]:
 
 
 class _Reader:
-    """Numbers of any number of bits, the highest bit first."""
+    """Reads numbers of any number of bits, the highest bit first."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
@@ -66,7 +67,7 @@ class _Reader:
 
 
 def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Type and content of each box; the last one may be cut off."""
+    """The type and content of each box; the last box may be cut off."""
 
     def each() -> Iterator[tuple[bytes, memoryview]]:
         at = 0
@@ -90,7 +91,7 @@ def _items(file: memoryview, meta: memoryview) -> list[memoryview]:
     found = []
     room = _OVERLAP * len(file)
     for places in (places for kind, body in boxes if kind == b"iloc" for places in _places(body)):
-        # 0 is a place in the file, 1 one in `idat`; nothing else is decoded.
+        # Construction method 0 is an offset in the file, 1 one in `idat`; no other is decoded.
         parts = [
             (inside if where else file)[start : start + length if length else None]
             for where, start, length in places
@@ -110,7 +111,7 @@ def _places(iloc: memoryview) -> Iterator[list[tuple[int, int, int]]]:
     for _ in _at_most(range(reader.bytes(4 if version == 2 else 2))):
         reader.bytes(4 if version == 2 else 2)  # its number
         method = reader.bytes(2) & 15 if version else 0
-        reader.bytes(2)  # another file, which is never opened
+        reader.bytes(2)  # the number of another file, which is never opened
         base = reader.bytes(base_size)
         extents = []
         for _ in _at_most(range(reader.bytes(2))):
@@ -148,7 +149,7 @@ def _inside(data: memoryview, path: tuple[bytes, ...]) -> Iterator[memoryview]:
 
 
 def _units(stream: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Type and content of each open bitstream unit, up to the first that is none."""
+    """The type and content of each open bitstream unit, up to the first invalid one."""
     at = 0
     while at < len(stream):
         head = stream[at]
@@ -171,7 +172,7 @@ def _units(stream: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _size(header: memoryview) -> tuple[int, int]:
-    """Width and height of a sequence header's largest frame."""
+    """The width and height of the largest frame that a sequence header allows."""
     reader = _Reader(header)
     reader.bits(4)  # profile, still picture
     if reader.bits(1):  # reduced still picture header

@@ -1,7 +1,7 @@
 """Photo decoding: the bytes of a file in, the pixels that a network sees out.
 
-This is the only decoder of the project. Training and serving both call `decode`, so
-that a network is asked about photos prepared exactly as those it learned from.
+This is the only decoder of the project. Training and serving both call `decode`, so that a
+network sees every photo as it saw the photos that it was trained on.
 """
 
 import functools
@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-# Registered here, or Pillow would import all its forty parsers when it meets the first WebP.
+# Importing a plugin registers it. Otherwise Pillow imports all its plugins for the first WebP.
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,  # noqa: F401 - imported to be registered
@@ -35,8 +35,7 @@ from app.imaging.errors import (
     UnsupportedPixels,
 )
 
-# Most frequent first. A file is shown to the parser of the format it claims to be, and to
-# no other.
+# Most frequent first. Only the parser of the format that a file claims to have gets the file.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIC")
 
 # The brands of still pictures in ISO/IEC 23008-12 (HEIF) and the AV1 image file format.
@@ -46,17 +45,17 @@ _BRANDS = {
     b"hevc": "HEIC", b"hevx": "HEIC", b"hevm": "HEIC", b"hevs": "HEIC",
 }  # fmt: skip
 
-# Below Pillow's own alarm at 89 megapixels; a 48-megapixel phone photo passes.
+# Below Pillow's own limit of 89 megapixels; a 48-megapixel phone photo passes.
 MAX_PIXELS = 50_000_000
 
-_PLANES = 3  # pictures of the largest size that one AVIF may hold
+_PLANES = 3  # an AVIF may hold so many pictures of the largest size
 
 MODES = {1: "L", 3: "RGB"}  # channels -> Pillow mode
 
-# Beyond its alarm Pillow only warns. A photo that sets it off is refused, not logged.
+# Beyond its limit Pillow only warns; such a photo has to be refused.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
-# The callers have a thread a core; the parser would start as many again for every photo.
+# The callers run one thread per core; the AVIF decoder would start as many for each photo.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
@@ -99,7 +98,7 @@ def preview(
     max_pixels: int = MAX_PIXELS,
     formats: Collection[str] = FORMATS,
 ) -> Image.Image:
-    """The photo to look at: as `decode` prepares it, in colour, with its own proportions.
+    """The photo for people to look at: as `decode` prepares it, in colour, not stretched.
 
     Args:
         data, max_pixels, formats: as for `decode`.
@@ -135,8 +134,8 @@ def _decode(
         raise UnsupportedFormat(formats)
     image = _open(data, name, max_pixels)
     try:
-        # A JPEG can be decoded at 1/2, 1/4 or 1/8 scale at a fraction of the cost. The
-        # square covers both orientations, as the EXIF tag is not looked at yet.
+        # A JPEG can be decoded at 1/2, 1/4 or 1/8 scale at a fraction of the cost. The square
+        # covers both orientations, as the EXIF tag has not been read yet.
         image.draft(mode, (side, side))
         image.load()
         image = _upright(image)
@@ -149,7 +148,7 @@ def _decode(
 
 
 def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
-    """Read the header, as that of the format `name`, and hold the size to the limit."""
+    """Read the header as one of the format `name`, and check the size against the limit."""
     if name == "HEIC":
         _register_heic()
     try:
@@ -166,7 +165,7 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
 
 
 def _check_frames(data: bytes, max_pixels: int) -> None:
-    """Hold also to the limit what an AVIF really has, and not only what it says it has."""
+    """Check the real size of an AVIF's frames; the size in its container may be a lie."""
     try:
         sizes = frame_sizes(data)
     except ValueError as error:
@@ -174,7 +173,7 @@ def _check_frames(data: bytes, max_pixels: int) -> None:
     largest = max(sizes, key=prod, default=(0, 0))
     if prod(largest) > max_pixels:
         raise TooManyPixels(max_pixels, largest)
-    # The photo or its tiles, its transparency, a gain map: all of them are decoded.
+    # The decoder decodes all of them: the photo or its tiles, its transparency, a gain map.
     if sum(map(prod, sizes)) > _PLANES * max_pixels:
         raise TooManyPixels(max_pixels, None)
 
@@ -182,13 +181,13 @@ def _check_frames(data: bytes, max_pixels: int) -> None:
 def _name(prefix: bytes) -> str | None:
     """The format that a file starting with `prefix` claims to be, of `FORMATS`, if any."""
     if prefix[4:8] == b"ftyp":
-        # The major brand; "mif1" says no more than that compatible ones follow.
+        # The major brand first. The brand "mif1" only says that compatible brands follow.
         brands = [prefix[8:12], *(prefix[at : at + 4] for at in range(16, len(prefix), 4))]
         length = int.from_bytes(prefix[:4], "big")
         return next(filter(None, map(_BRANDS.get, brands[: max(1, length // 4 - 3)])), None)
     for name in FORMATS:
         accept = Image.OPEN[name][1] if name in Image.OPEN else None
-        # A plugin answers True, or a sentence why it cannot read what is of its format.
+        # A plugin answers True, or a text that says why it cannot read a file of its format.
         if accept is not None and accept(prefix):
             return name
     return None
@@ -196,7 +195,7 @@ def _name(prefix: bytes) -> str | None:
 
 @functools.cache
 def _register_heic() -> None:
-    """On the first such photo: most services never see one, and the library takes memory."""
+    """Import the HEIC plugin with the first HEIC photo, because it takes memory."""
     import pillow_heif
 
     pillow_heif.options.DECODE_THREADS = 1
@@ -204,10 +203,10 @@ def _register_heic() -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; a damaged EXIF block counts as none, as in browsers."""
+    """Apply the EXIF orientation; ignore a damaged EXIF block, as browsers do."""
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # EXIF is a TIFF file of its own, with all that can be wrong in one
+    except Exception:  # EXIF is a TIFF file of its own; its parser can raise anything
         return image
 
 

@@ -1,28 +1,28 @@
-"""What can be wrong with a photo; the messages are for whoever sent it."""
+"""Why a photo cannot be used. The messages are for the client that sent it."""
 
 from collections.abc import Collection
 
 
 class PhotoError(ValueError):
-    """A photo that cannot be used. The message says what is wrong and what would do."""
+    """A photo that cannot be used. The message says what is wrong and what to do."""
 
 
 class EmptyPhoto(PhotoError):
-    """Zero bytes."""
+    """The file has no bytes."""
 
     def __init__(self) -> None:
         super().__init__("The file is empty (0 bytes). Send the bytes of one photo.")
 
 
 class UnsupportedFormat(PhotoError):
-    """Not one of the accepted formats, or not an image at all."""
+    """The file is in no accepted format."""
 
     def __init__(self, formats: Collection[str]) -> None:
         super().__init__(f"The file is not a photo in an accepted format: {', '.join(formats)}.")
 
 
 class BrokenPhoto(PhotoError):
-    """Starts like an accepted format, yet cannot be decoded to the end."""
+    """The file has the signature of an accepted format, but decoding it fails."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(
@@ -32,7 +32,7 @@ class BrokenPhoto(PhotoError):
 
 
 class UnsupportedPixels(PhotoError):
-    """An accepted format whose pixel type has no defined range of brightness."""
+    """The format is accepted, but its pixel type has no defined range of brightness."""
 
     def __init__(self, mode: str) -> None:
         super().__init__(
@@ -42,7 +42,7 @@ class UnsupportedPixels(PhotoError):
 
 
 class TooManyPixels(PhotoError):
-    """More pixels than the limit. `limit` and `actual` are pixel counts (actual may be None)."""
+    """The photo has more pixels than the limit. `limit` and `actual` are counts; None: unknown."""
 
     def __init__(self, limit: int, size: tuple[int, int] | None) -> None:
         self.limit = limit

@@ -1,8 +1,8 @@
 """A saved model's folder: its card, its checksums, and loading it safely.
 
-`models/<name>/<version>/` holds `card.json` and the files that the card lists with their
-SHA-256. A folder that lacks one of them, or has one changed, is refused before any file
-of it is parsed, with one line that names the file.
+`models/<name>/<version>/` holds `card.json` and the files that the card lists with their SHA-256.
+If a file is missing or changed, the folder is refused before any of its files is parsed, with one
+line that names the file.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 CARD = "card.json"
 KERAS = "model.keras"
 LITERT = "model.tflite"
-EXPLAIN = "explain.tflite"  # versions from before there was one lack it
+EXPLAIN = "explain.tflite"  # old versions lack it
 
 MODEL_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 
@@ -28,7 +28,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ModelError(ValueError):
-    """A model folder that cannot be served. The message is one line: what, where, what to do."""
+    """A model folder that cannot be used. The message is one line: what, where, what to do."""
 
 
 class _Record(BaseModel):
@@ -36,7 +36,7 @@ class _Record(BaseModel):
 
 
 class Input(_Record):
-    """What the network takes: uint8-range pixels of shape (height, width, channels)."""
+    """The network's input: pixels in 0..255 of shape (height, width, channels)."""
 
     height: int = Field(ge=1)
     width: int = Field(ge=1)
@@ -44,7 +44,7 @@ class Input(_Record):
 
 
 class Layer(_Record):
-    """One row of the layer table. Shapes are without the batch dimension."""
+    """One row of the layer table. Shapes leave out the batch dimension."""
 
     name: str
     kind: str
@@ -63,14 +63,14 @@ class Metric(_Record):
 
 
 class Golden(_Record):
-    """The network's answer to `golden_pixels(seed)`, to tell that it is loaded right."""
+    """The network's outputs for `golden_pixels(seed)`, to check that it was loaded right."""
 
     seed: int
     outputs: tuple[float, ...]
 
 
 class Card(_Record):
-    """What a saved model says of itself; `card.json` is this as JSON."""
+    """The description of a saved model; `card.json` is this as JSON."""
 
     format: Literal[1] = 1
     name: str = Field(pattern=MODEL_NAME)
@@ -106,12 +106,12 @@ class Card(_Record):
 
     @property
     def outputs(self) -> int:
-        """How many numbers the network returns for a photo: 1 for a sigmoid."""
+        """The number of the network's outputs for a photo: 1 for a sigmoid."""
         return 1 if self.activation == "sigmoid" else len(self.labels)
 
 
 def find_version(path: Path, version: int | None = None) -> Path:
-    """The version folder that `path` means.
+    """The version folder at `path`, or the newest one below it.
 
     Args:
         path: a version folder (`models/digits/1`), or the folder of all versions
@@ -156,7 +156,8 @@ def load_card(folder: Path, *, unchecked: Collection[str] = ()) -> Card:
 
     Args:
         folder: the version folder.
-        unchecked: names of files that may be missing or changed, as they are made anew.
+        unchecked: names of files that may be missing or changed, because they are about to be
+            made again.
 
     Raises:
         ModelError: the card is missing or malformed, or a file is missing or changed.
@@ -169,8 +170,7 @@ def load_card(folder: Path, *, unchecked: Collection[str] = ()) -> Card:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise ModelError(f"{folder / CARD}: not a valid card: {where}: {first['msg']}.") from error
-    # A folder beside the others that was renamed, or a copy under another number: whoever asks
-    # for a version by its number would get another one.
+    # A renamed or copied folder: who asks for a version by number would get another version.
     if folder.name.isdecimal() and folder.name != str(card.version):
         raise ModelError(
             f"{folder}: its card is that of version {card.version}. Publish the version with "
@@ -183,7 +183,7 @@ def load_card(folder: Path, *, unchecked: Collection[str] = ()) -> Card:
 
 
 def check_file(path: Path, expected: Sha256) -> None:
-    """Hold a file to the SHA-256 on its card.
+    """Check a file against the SHA-256 on the card.
 
     Raises:
         ModelError: it is missing or changed.
@@ -211,8 +211,8 @@ def sha256(path: Path) -> str:
 def golden_pixels(seed: int, shape: Input) -> np.ndarray:
     """A test picture made by a formula in whole numbers, the same on every machine.
 
-    Waves whose length and direction depend on `seed`: each network answers them in its own
-    way, and no photo has to be stored.
+    It shows waves whose length and direction depend on `seed`. Different networks answer it
+    differently, and no photo has to be stored.
 
     Returns:
         uint8 array of shape (height, width, channels).
@@ -224,7 +224,7 @@ def golden_pixels(seed: int, shape: Input) -> np.ndarray:
 
 
 def matches(expected: tuple[float, ...], outputs: np.ndarray, tolerance: float) -> bool:
-    """Whether a network's outputs are the golden ones, each within `tolerance`."""
+    """Whether a network's outputs equal the golden ones, each within `tolerance`."""
     return len(expected) == len(outputs) and all(
         math.isclose(a, float(b), abs_tol=tolerance, rel_tol=0.0)
         for a, b in zip(expected, outputs, strict=True)

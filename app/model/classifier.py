@@ -11,13 +11,13 @@ from app.model.card import Card, Golden, ModelError, find_version, golden_pixels
 from app.model.engine import Choice, Engine, load_engine
 from app.model.explainer import Explainer
 
-# Engines differ in the last bits of a float32; a wrong file or layer differs by far more.
+# Engines differ in the last bits of a float32; a wrong file or layer differs much more.
 GOLDEN_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer about one photo; `probabilities` names every label and sums to 1."""
+    """The answer for one photo. `probabilities` has every label and sums to 1."""
 
     label: str
     probability: float
@@ -25,7 +25,7 @@ class Prediction:
 
 
 class Classifier:
-    """A loaded model: the card, the engine, and what turns outputs into labels."""
+    """A loaded model: its card, its engine, and the step from outputs to labels."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Classifier:
         max_pixels: int = decode.MAX_PIXELS,
         formats: Collection[str] = decode.FORMATS,
     ) -> "Classifier":
-        """Load a model folder, warm it, and have it reproduce its card's golden predictions.
+        """Load a model folder, warm it up, and check it against its card's golden predictions.
 
         Args:
             path: a version folder, or a folder of versions (the highest is taken).
@@ -83,7 +83,7 @@ class Classifier:
         return self.predict_pixels(self.pixels(data)[np.newaxis])[0]
 
     def pixels(self, data: bytes) -> np.ndarray:
-        """What the network sees of a photo: uint8 (height, width, channels).
+        """The network's input for a photo: uint8 (height, width, channels).
 
         Raises:
             app.imaging.errors.PhotoError: the bytes are not a usable photo.
@@ -100,9 +100,9 @@ class Classifier:
         return [self.label(outputs) for outputs in self.engine.run(batch, alone)]
 
     def label(self, outputs: np.ndarray) -> Prediction:
-        """Name the network's outputs for one photo, float32 (outputs,)."""
+        """The prediction for one photo's outputs, float32 (outputs,)."""
         if self.card.activation == "sigmoid":
-            # The lecture's single output is the probability of the second label.
+            # A single output is the probability of the second label.
             second = float(outputs[0])
             values = [1.0 - second, second]
         else:
@@ -112,7 +112,7 @@ class Classifier:
         return Prediction(label, probabilities[label], probabilities)
 
     def _check_golden(self, folder: Path) -> None:
-        """Each by itself, on one core and on all in turn, then as many together as may go."""
+        """Run the golden pictures one by one, with one core and with all, and then as a batch."""
         golden = self.card.golden
         if not golden:
             return
@@ -120,7 +120,7 @@ class Classifier:
         for place, (each, one) in enumerate(zip(golden, pixels, strict=True)):
             outputs = self.engine.run(one[np.newaxis], alone=place % 2 == 1)[0]
             self._compare(folder, each, outputs)
-        places = [place % len(golden) for place in range(max(len(golden), self.engine.largest))]
+        places = [place % len(golden) for place in range(max(len(golden), self.engine.max_batch))]
         together = self.engine.run(np.stack([pixels[place] for place in places]))
         for place, outputs in zip(places, together, strict=True):
             self._compare(folder, golden[place], outputs)

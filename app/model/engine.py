@@ -1,6 +1,6 @@
-"""A photo through the network: LiteRT on a CPU, TensorFlow on a GPU.
+"""Which engine runs the network: LiteRT on a CPU, TensorFlow on a GPU.
 
-Both take the pixels that `app.imaging.decode.decode` returns and give the network's outputs. Only
+Both take the pixels that `app.imaging.decode.decode` returns, and give the network's outputs. Only
 `app.model.tensorflow` imports TensorFlow, and only when its engine is made.
 """
 
@@ -19,7 +19,7 @@ Choice = Literal["auto", "litert", "tensorflow"]
 
 logger = logging.getLogger(__name__)
 
-# What an NVIDIA driver puts there, natively and under WSL 2.
+# Device files of an NVIDIA driver, natively and under WSL 2.
 _GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
 
@@ -27,19 +27,19 @@ class Engine(Protocol):
     """Runs a network. Safe to call from several threads at once."""
 
     name: str
-    largest: int
-    """Photos that go through it together with profit: 1 where a batch is no faster."""
+    max_batch: int
+    """The max_batch batch that is faster than its photos one by one."""
     exclusive: bool
-    """Whether one batch at a time is best, so that decoded photos wait until it comes free."""
+    """Whether the engine runs one batch at a time, so that decoded photos wait until it is free."""
 
     def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
         """uint8 (photos, height, width, channels) -> float32 (photos, outputs).
 
-        `alone` says that nothing else is to be done, so that all cores may help.
+        `alone` says that no other photo is in work, so that one photo may use all cores.
         """
 
     def warm(self) -> None:
-        """Run everything once that a request may need, so that none is the slow first."""
+        """Run each batch size once, so that no request has to wait for one-time set-up."""
 
 
 def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int = 1) -> Engine:
@@ -60,7 +60,7 @@ def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int 
 
 
 def _tensorflow_has_gpu() -> bool:
-    """Whether TensorFlow is installed and sees a GPU; does not import it without a driver."""
+    """Whether TensorFlow is installed and sees a GPU. Without a driver it is not imported."""
     if not any(device.exists() for device in _GPU_DEVICES):
         return False
     if importlib.util.find_spec("tensorflow") is None:

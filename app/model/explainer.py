@@ -1,7 +1,7 @@
-"""A photo through the network with its inside shown: evidence and feature maps.
+"""The network's inner values for one photo: evidence and feature maps.
 
-A version folder's `explain.tflite` is the served network once more, with more outputs. It
-is opened by the first request that wants them, so `/predict` neither runs nor loads it.
+A version folder's `explain.tflite` is the served network with more outputs. The first request
+that needs them opens the file; `/predict` neither loads nor runs it.
 """
 
 import queue
@@ -16,12 +16,12 @@ import numpy as np
 
 from app.model.card import EXPLAIN, Card, ModelError, check_file
 
-# The file's outputs that are not named after a layer.
+# The outputs that are not named after a layer.
 PROBABILITIES, LOGITS, EVIDENCE, BIAS = "probabilities", "logits", "evidence", "bias"
 
 
 def linear(layer: str) -> str:
-    """The output that is this layer's map before its built-in activation."""
+    """The name of the output that is a layer's map before its built-in activation."""
     return f"{layer}.linear"
 
 
@@ -31,7 +31,7 @@ class NotExplainable(ValueError):
 
 @dataclass(frozen=True)
 class Terms:
-    """What the last, linear step adds up, as the network has it: a column an output.
+    """The terms that the last, linear step adds up, with one column for each output.
 
     `maps` float32 (h, w, outputs), the others float32 (outputs,); for each output the sum
     of its map and its bias is its logit.
@@ -44,11 +44,10 @@ class Terms:
 
 
 class Explainer:
-    """A pool of LiteRT interpreters, made as they are needed.
+    """A pool of LiteRT interpreters that grows with the number of simultaneous calls.
 
-    Safe to call from several threads at once; there are as many interpreters as there ever
-    were calls at a time. The first has a thread for each of `threads` cores, for a call that is
-    alone; the others have one, as in `app.model.engine.LiteRTEngine`.
+    Safe to call from several threads at once. The first interpreter uses `threads` cores, for a
+    call that is alone; the others use one.
     """
 
     def __init__(self, folder: Path, card: Card, threads: int = 1) -> None:
@@ -56,10 +55,10 @@ class Explainer:
         self._card = card
         self._threads = threads
         self._wide_lock = threading.Lock()
-        self._wide: _Inside | None = None
+        self._wide: _Interpreter | None = None
         self._lock = threading.Lock()
         self._content = b""
-        self._idle: queue.SimpleQueue[_Inside] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[_Interpreter] = queue.SimpleQueue()
 
     def terms(self, pixels: np.ndarray) -> Terms:
         """The evidence for each output: uint8 (height, width, channels) -> `Terms`.
@@ -69,14 +68,14 @@ class Explainer:
                 the last feature map.
             ModelError: the file was changed or lost after the model was loaded.
         """
-        with self._lent() as inside:
-            if EVIDENCE not in inside.outputs:
+        with self._borrowed() as interpreter:
+            if EVIDENCE not in interpreter.outputs:
                 raise NotExplainable(
                     f"{self._name()} does not end in one linear step over a feature map, so its "
                     "answer is not a sum over places of the photo."
                 )
-            inside.run(pixels)
-            return Terms(*map(inside.read, (PROBABILITIES, LOGITS, EVIDENCE, BIAS)))
+            interpreter.run(pixels)
+            return Terms(*map(interpreter.read, (PROBABILITIES, LOGITS, EVIDENCE, BIAS)))
 
     def feature_maps(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """Each layer's map by the layer's name, float32 (h, w, channels); `linear` ones too.
@@ -86,30 +85,30 @@ class Explainer:
             ModelError: as above.
         """
         own = (PROBABILITIES, LOGITS, EVIDENCE, BIAS)
-        with self._lent() as inside:
-            inside.run(pixels)
-            return {name: inside.read(name) for name in inside.outputs if name not in own}
+        with self._borrowed() as interpreter:
+            interpreter.run(pixels)
+            return {name: interpreter.read(name) for name in interpreter.outputs if name not in own}
 
     @contextmanager
-    def _lent(self) -> Iterator["_Inside"]:
+    def _borrowed(self) -> Iterator["_Interpreter"]:
         if self._wide_lock.acquire(blocking=False):
             try:
-                self._wide = self._wide or self._made(self._threads)
+                self._wide = self._wide or self._new(self._threads)
                 yield self._wide
             finally:
                 self._wide_lock.release()
             return
         try:
-            inside = self._idle.get_nowait()
+            interpreter = self._idle.get_nowait()
         except queue.Empty:
-            inside = self._made(1)
+            interpreter = self._new(1)
         try:
-            yield inside
+            yield interpreter
         finally:
-            self._idle.put(inside)
+            self._idle.put(interpreter)
 
-    def _made(self, threads: int) -> "_Inside":
-        return _Inside(self._folder / EXPLAIN, self._read_file(), threads)
+    def _new(self, threads: int) -> "_Interpreter":
+        return _Interpreter(self._folder / EXPLAIN, self._read_file(), threads)
 
     def _read_file(self) -> bytes:
         if EXPLAIN not in self._card.files:
@@ -128,8 +127,8 @@ class Explainer:
         return f"The model {self._card.name} {self._card.version}"
 
 
-class _Inside:
-    """One interpreter with its outputs by name."""
+class _Interpreter:
+    """One interpreter, with its outputs by name."""
 
     def __init__(self, path: Path, content: bytes, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter

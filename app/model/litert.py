@@ -1,4 +1,4 @@
-"""LiteRT, for CPUs: a pool of interpreters over one model file, two photos in each."""
+"""The engine for CPUs: a pool of LiteRT interpreters over one model file."""
 
 import queue
 import threading
@@ -10,30 +10,25 @@ from app.model.card import Card, ModelError
 
 
 def worker_count(threads: int) -> int:
-    """How many workers keep `threads` cores busy: one more than there are.
+    """The number of workers that keep `threads` cores busy: one more than cores.
 
-    Whoever has just been through the network waits for Python's lock, which the event loop holds
-    for most of a millisecond a request; the one more uses that core meanwhile. On two cores, 8
-    clients, that was 1.15 times the photos a second with cats-vs-dogs 2 and 1.07 with 1; a second
-    more adds nothing.
+    A worker that has run the network waits for Python's lock, which the event loop may hold. The
+    additional worker uses the core meanwhile.
     """
     return threads + 1 if threads > 1 else 1
 
 
 class LiteRTEngine:
-    """A pool of single-threaded LiteRT interpreters, for CPUs.
+    """A pool of single-threaded LiteRT interpreters, one for each worker.
 
-    A photo or two a core scales better than all cores on one photo; an interpreter may be used by
-    one thread at a time, so each is lent out (`worker_count` says how many). One more interpreter
-    has a thread a core, for a photo that is alone: it answers in little more than half the time.
-
-    Two photos together read a layer's weights once, and workers meet half as often. On two cores,
-    8 clients, that was 1.12 times the photos a second with cats-vs-dogs 3 and 1.08 with 1; a third
-    photo adds nothing.
+    One core for each batch gives more photos a second than all cores for one photo. An interpreter
+    may be used by one thread at a time, so a call borrows one. One more interpreter uses all cores,
+    for a photo that is alone. Two photos in a batch share the reading of the weights; a third one
+    adds nothing.
     """
 
     name = "litert"
-    largest = 2
+    max_batch = 2
     exclusive = False
 
     def __init__(self, path: Path, card: Card, threads: int) -> None:
@@ -51,15 +46,15 @@ class LiteRTEngine:
 
     def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
         """See `app.model.engine.Engine.run`. Waits while every interpreter is busy."""
-        parts = range(0, len(batch), self.largest)
-        outputs = [self._run(batch[start : start + self.largest], alone) for start in parts]
+        parts = range(0, len(batch), self.max_batch)
+        outputs = [self._run(batch[start : start + self.max_batch], alone) for start in parts]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def warm(self) -> None:
         """See `app.model.engine.Engine.warm`: every interpreter, with every number of photos."""
         try:
             for interpreter in self._pool:
-                for photos in range(self.largest, 0, -1):
+                for photos in range(self.max_batch, 0, -1):
                     interpreter.run(np.zeros((photos, *self._shape), np.uint8))
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{self._path}: LiteRT cannot run it ({one_line(error)}).") from error
@@ -70,7 +65,7 @@ class LiteRTEngine:
             try:
                 wide = self._wide.get_nowait()
             except queue.Empty:
-                pass  # one core, or somebody else was alone a moment ago
+                pass  # there is one core only, or another call has it
             else:
                 try:
                     return wide.run(batch)
@@ -88,13 +83,13 @@ class LiteRTEngine:
         with self._returned:
             while not self._pool:
                 self._returned.wait()
-            # One that had as many the last time need not be prepared for another number.
+            # An interpreter that ran as many photos before need not be resized.
             same = (place for place, each in enumerate(self._pool) if each.photos == photos)
             return self._pool.pop(next(same, 0))
 
 
 class _Interpreter:
-    """For one thread at a time. Another number of photos costs it up to a millisecond."""
+    """One LiteRT interpreter, for one thread at a time. A change of the batch size takes time."""
 
     def __init__(self, content: bytes, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -108,7 +103,7 @@ class _Interpreter:
     def run(self, batch: np.ndarray) -> np.ndarray:
         """uint8 (photos, height, width, channels) -> float32 (photos, outputs)."""
         if len(batch) != self.photos:
-            self.photos = 0  # of no size until it is done, or a failure here would stay for good
+            self.photos = 0  # after a failure the next call resizes again
             self._interpreter.resize_tensor_input(self._input, batch.shape)
             self._interpreter.allocate_tensors()
             self.photos = len(batch)
@@ -119,5 +114,5 @@ class _Interpreter:
 
 
 def one_line(error: Exception) -> str:
-    """What a library said, short enough for a message of ours."""
+    """The message of a library's error in one line of at most 200 characters."""
     return " ".join(str(error).split())[:200]

@@ -1,4 +1,4 @@
-"""TensorFlow, for GPUs. Only this file and the look for a GPU import it, inside functions."""
+"""The engine for GPUs. TensorFlow is imported when the engine is made, not with this module."""
 
 import os
 from pathlib import Path
@@ -12,14 +12,14 @@ from app.model.litert import one_line
 class TensorFlowEngine:
     """The `.keras` file as one compiled TensorFlow graph, for GPUs (and, slower, CPUs).
 
-    A batch is padded to the next of `SIZES`: for each new shape a GPU's libraries choose
-    their kernels anew, which takes longer than a thousand photos.
+    A batch is padded to the next of `SIZES`: for each new shape a GPU's libraries choose their
+    kernels again, which takes seconds.
     """
 
     name = "tensorflow"
     exclusive = True
     SIZES = (1, 4, 16, 32)
-    largest = SIZES[-1]
+    max_batch = SIZES[-1]
 
     def __init__(self, path: Path, card: Card) -> None:
         os.environ["KERAS_BACKEND"] = "tensorflow"  # read once, by the first import of Keras
@@ -38,7 +38,7 @@ class TensorFlowEngine:
         except (ValueError, TypeError, OSError) as error:
             raise ModelError(f"{path}: Keras cannot load it ({one_line(error)}).") from error
         self._shape = (card.input.height, card.input.width, card.input.channels)
-        # A traced graph: `predict` builds a data pipeline a call, about ten times slower.
+        # A traced graph, because Keras's `predict` builds a data pipeline for every call.
         self._forward = tf.function(
             lambda pixels: network(tf.cast(pixels, tf.float32), training=False),
             input_signature=[tf.TensorSpec((None, *self._shape), tf.uint8)],
@@ -47,8 +47,8 @@ class TensorFlowEngine:
     def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:  # noqa: ARG002 - Engine.run
         """See `app.model.engine.Engine.run`. Larger batches go in parts."""
         parts = [
-            self._run_padded(batch[start : start + self.largest])
-            for start in range(0, len(batch), self.largest)
+            self._run_padded(batch[start : start + self.max_batch])
+            for start in range(0, len(batch), self.max_batch)
         ]
         return np.concatenate(parts)
 

@@ -1,4 +1,4 @@
-"""uvicorn, with an end that loses no request."""
+"""uvicorn with a graceful end: accepted requests are answered after SIGTERM."""
 
 import logging
 import signal
@@ -15,19 +15,19 @@ from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# With the default drain less than the 10 seconds after which `docker stop` kills.
+# Together with the default APP_DRAIN_SECONDS less than the 10 seconds of `docker stop`.
 GRACE_SECONDS = 8
 
 
 class AddressError(Exception):
-    """The service cannot listen where it should. The message is for whoever starts it."""
+    """The service cannot listen on its address. The message is for the operator."""
 
 
 def require_free(host: str, port: int) -> None:
-    """Find out before the model is loaded that nobody could reach it; port 0 takes any.
+    """Check before the model is loaded that the service can listen; port 0 is any free port.
 
     Raises:
-        AddressError: it is no address of this computer, taken, or not allowed.
+        AddressError: the address is not this computer's, is in use, or is not allowed.
     """
     try:
         passive = socket.AI_PASSIVE
@@ -35,7 +35,7 @@ def require_free(host: str, port: int) -> None:
     except OSError as error:
         raise _address_error(host, port, error) from error
     failures = [failure for address in found if (failure := _failure_at(address))]
-    # One is enough: "localhost" is an address of version 6 also where that is turned off.
+    # One address is enough: "localhost" has an IPv6 address also where IPv6 is turned off.
     if len(failures) == len(found):
         raise _address_error(host, port, failures[0])
 
@@ -44,7 +44,7 @@ def _failure_at(found: tuple[Any, ...]) -> OSError | None:
     family, kind, protocol, _, address = found
     try:
         with socket.socket(family, kind, protocol) as trial:
-            # As asyncio does: otherwise a restart would meet its own old connections.
+            # As asyncio does: otherwise closed connections of the last run would be in the way.
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
     except OSError as error:
@@ -60,10 +60,10 @@ def _address_error(host: str, port: int, error: OSError) -> AddressError:
 
 
 class Server(uvicorn.Server):
-    """Goes on answering after SIGTERM for a while: "draining" to the probe, 503 to the rest.
+    """Goes on answering for a while after SIGTERM: /readyz says "draining", other requests get 503.
 
-    So a load balancer sees what is coming, a client on a kept connection is told to open
-    another one, and what was accepted before is finished. A second signal ends at once.
+    So a load balancer notices the end, a client with an open connection learns to open another
+    one, and accepted requests are finished. A second signal ends the server at once.
     """
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
@@ -94,7 +94,7 @@ class Server(uvicorn.Server):
         logger.info("draining: requests in work are finished, new ones get 503")
 
     async def on_tick(self, counter: int) -> bool:
-        """See `uvicorn.Server.on_tick`; ends when the time to drain is over."""
+        """See `uvicorn.Server.on_tick`. The server ends when the time to drain is over."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return True
         return await super().on_tick(counter)

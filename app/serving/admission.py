@@ -9,7 +9,7 @@ _LONGEST_RETRY = 60  # seconds
 
 
 class QueueFull(Exception):
-    """There is no place left; `retry_after` is the time in which all before are done, in s."""
+    """Too many photos are in the service; `retry_after` is in seconds."""
 
     def __init__(self, limit: int, actual: int, retry_after: int) -> None:
         super().__init__(f"{actual} photos are waiting or worked on; at most {limit} may be.")
@@ -19,7 +19,7 @@ class QueueFull(Exception):
 
 
 class Admission:
-    """Counts photos in and out. For one thread, as an event loop is."""
+    """Counts the photos in the service. For use in one thread, the event loop's."""
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
@@ -30,26 +30,26 @@ class Admission:
         self._left = 0.0  # photos that left in them
 
     def check(self, photos: int = 1) -> None:
-        """Raise what `admit` would raise, without taking a place.
+        """Raise what `admit` would raise, and admit nothing.
 
         Raises:
-            QueueFull: fewer than `photos` places are left.
+            QueueFull: there is no room for so many photos.
         """
         if self.admitted + photos > self.limit:
             raise QueueFull(self.limit, self.admitted, self.retry_after)
 
     def admit(self, photos: int = 1) -> None:
-        """Take places, all or none.
+        """Admit all of the photos or none.
 
         Raises:
-            QueueFull: fewer than `photos` are left.
+            QueueFull: there is no room for so many photos.
         """
         self.check(photos)
         self._pass_time()
         self.admitted += photos
 
     def release(self, photos: int = 1) -> None:
-        """The photos are done, one way or the other."""
+        """Count photos out that were answered, refused or given up."""
         self._pass_time()
         self.admitted -= photos
         self._left += photos
@@ -58,13 +58,8 @@ class Admission:
             self._busy /= 2
 
     @property
-    def full(self) -> bool:
-        """Whether not one place is left."""
-        return self.admitted >= self.limit
-
-    @property
     def retry_after(self) -> int:
-        """Whole seconds in which all that are inside will be done, at the measured rate."""
+        """Seconds until all admitted photos will be done at the measured rate, rounded up."""
         if not self._left:
             return 1
         seconds = self.admitted * self._busy / self._left

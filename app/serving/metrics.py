@@ -1,4 +1,4 @@
-"""What Prometheus can ask for. The values of every label are bounded, whatever clients send."""
+"""Metrics for Prometheus. Clients cannot add values to a label, whatever they send."""
 
 import functools
 
@@ -14,14 +14,14 @@ from prometheus_client import (
 from app.model.classifier import Classifier
 from app.serving.predictor import Answer, Predictor
 
-# From a small network's share of a millisecond to the default deadline.
+# Seconds, from a small network's time to the default deadline.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 _BATCHES = (1, 2, 4, 8, 16, 32)
 
 
 class Metrics:
-    """A registry of its own, so that several services can live in one process."""
+    """The service's metrics, in a registry of its own for each service in a process."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
@@ -33,7 +33,7 @@ class Metrics:
             "http_request_duration_seconds", "From the request's head to the answer's end",
             ("route",), buckets=_SECONDS, registry=registry,
         )  # fmt: skip
-        # Looked up once for each of their labels, of which there are few.
+        # The children for each set of labels, of which there are few, are looked up once.
         self._request = functools.cache(
             lambda method, route, status: (
                 requests.labels(method, route, str(status)),
@@ -65,39 +65,39 @@ class Metrics:
             "model_refused", "1 for a version on disk that was refused", ("version",),
             registry=registry,
         )  # fmt: skip
-        # The stages of every request: looked up once.
+        # Every photo needs these children: they are looked up once.
         self._queue, self._decode, self._infer = map(
             self._stages.labels, ("queue", "decode", "infer")
         )
 
     def watch_predictor(self, predictor: Predictor) -> None:
-        """Have the depth of the queue read when it is asked for."""
+        """Read the depth of the queue and the photos inside from `predictor`, on request."""
         self._waiting.set_function(lambda: predictor.waiting)
         self._inside.set_function(lambda: predictor.admission.admitted)
 
     def set_model(self, classifier: Classifier) -> None:
-        """Another model is served from now on."""
+        """`classifier` is served from now on."""
         self._model.clear()
         card = classifier.card
         self._model.labels(card.name, str(card.version), classifier.engine.name).set(1)
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered; as many methods, routes and statuses as the service knows."""
+        """Count an answered request; the arguments must come from small, fixed sets."""
         count, duration = self._request(method, route, status)
         count.inc()
         duration.observe(seconds)
 
     def count_batch(self, photos: int) -> None:
-        """A batch has gone through the engine."""
+        """Count a batch that the engine has run."""
         self._batch.observe(photos)
 
     def count_answer(self, answer: Answer) -> None:
-        """A photo was answered."""
+        """Count a prediction, and the seconds of its stages."""
         self._queue.observe(answer.queue)
         self._decode.observe(answer.decode)
         self._infer.observe(answer.infer)
         self._probability.labels(answer.prediction.label).observe(answer.prediction.probability)
 
     def text(self) -> bytes:
-        """All of them in Prometheus's text format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)

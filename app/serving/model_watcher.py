@@ -1,4 +1,4 @@
-"""Which version is served: a newer one is taken over without a pause, a broken one never."""
+"""Which version is served: a newer version takes over without a pause, a broken one is refused."""
 
 import asyncio
 import logging
@@ -15,21 +15,21 @@ from app.serving.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-# What tells two states of a folder apart: each file's name, size and time.
-Print = tuple[tuple[str, int, int], ...]
+# The state of a folder: each file's name, size and time of change.
+Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 class ModelWatcher:
     """The served classifier, and the versions beside it on disk.
 
-    Whoever handles a request holds on to the classifier it began with; the last one to let
-    it go frees it.
+    A request keeps the classifier that it began with. A replaced classifier is freed when the last
+    request that uses it has ended.
 
     Args:
         classifier: the one to begin with.
-        load: loads, warms and checks a version folder; raises `ModelError`.
+        load: loads, warms up and checks a version folder; raises `ModelError`.
         path: the folder of all versions, or one version's.
-        version: never serve another one.
+        version: serve only this version.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class ModelWatcher:
         self._pinned = version
         self._metrics = metrics
         self._served = fingerprint(classifier.folder)
-        self._seen: dict[Path, Print] = {}  # of the folders that were refused
+        self._seen: dict[Path, Fingerprint] = {}  # the refused folders
         self._again = asyncio.Event()
         metrics.set_model(classifier)
 
     def check_now(self) -> None:
-        """Look for another version soon, and try those again that were refused."""
+        """Look for another version soon, and try the refused ones again."""
         self._seen.clear()
         self._again.set()
 
@@ -76,7 +76,7 @@ class ModelWatcher:
                 await task
 
     async def watch(self, seconds: float) -> None:
-        """Look for another version every `seconds` (0: never) and when told to, for ever."""
+        """Look for another version every `seconds` (0: never) and after `check_now`, for ever."""
         while True:
             try:
                 async with asyncio.timeout(seconds or None):
@@ -86,11 +86,11 @@ class ModelWatcher:
             self._again.clear()
             try:
                 await asyncio.to_thread(self.check)
-            except Exception:  # the old version must go on being served, and being watched
+            except Exception:  # watching must go on
                 logger.exception("looking for another version failed")
 
     def check(self) -> None:
-        """Serve the newest version on disk that can be served; takes as long as loading it."""
+        """Serve the newest version on disk that can be served. Blocks while it is loaded."""
         folders = self._folders()
         for name in set(self.refused) - {folder.name for folder in folders}:
             self._forget(name)
@@ -101,7 +101,7 @@ class ModelWatcher:
                 return
             if self._seen.get(folder) != state and self._take_over(folder, state):
                 return
-            if served:  # damaged on disk, but not in memory: no reason for an older one
+            if served:  # its files changed on disk, but the loaded model is still good
                 return
 
     def _folders(self) -> list[Path]:
@@ -113,7 +113,7 @@ class ModelWatcher:
             numbers = [number for number in numbers if number == self._pinned]
         return [self._path / str(number) for number in reversed(numbers)]
 
-    def _take_over(self, folder: Path, state: Print) -> bool:
+    def _take_over(self, folder: Path, state: Fingerprint) -> bool:
         try:
             classifier = self._load(folder)
         except ModelError as error:
@@ -132,7 +132,7 @@ class ModelWatcher:
     def _refuse(self, version: str, reason: str) -> None:
         still = self.classifier.card.version
         logger.error("version %s is refused, %d is served on: %s", version, still, reason)
-        # Clients read this, and have no use for the paths of this machine.
+        # Clients can read this, so it must not show the paths of this machine.
         self.refused[version] = re.sub(r"(?<![\w.])[\w.~-]*/\S*/", "", reason)
         self._metrics.refusals.inc()
         self._metrics.refused.labels(version).set(1)
@@ -142,8 +142,8 @@ class ModelWatcher:
             self._metrics.refused.remove(version)
 
 
-def fingerprint(folder: Path) -> Print:
-    """The names, sizes and times (ns) of a folder's files; empty if it is not there."""
+def fingerprint(folder: Path) -> Fingerprint:
+    """The names, sizes and times (ns) of a folder's files; empty if there is no folder."""
     try:
         entries = [(entry.name, entry.stat()) for entry in folder.iterdir()]
     except OSError:

@@ -14,24 +14,25 @@ R = TypeVar("R")
 
 
 class WorkerPool(Generic[T, R]):
-    """Threads over one line of waiting items.
+    """Threads that share one queue of items.
 
     Args:
-        work: called with a batch in order of arrival, returns as many results. A result that is
-            an exception is raised by its future; what `work` raises, by those of all of them.
-        threads: how many batches are worked on at a time.
-        joins: called with a batch and the item that waits next; whether that goes with it. It
-            is asked when a thread comes free, while more wait than threads have nothing to do.
+        work: called with a batch in order of arrival, returns one result for each item. A result
+            that is an exception is raised by the item's future. An exception that `work` raises
+            is raised by all futures of the batch.
+        threads: the number of batches in work at a time.
+        can_join: called with a batch and the next waiting item; whether the item joins the batch.
+            It is asked when a thread is free and more items wait than threads are idle.
     """
 
     def __init__(
         self,
         work: Callable[[list[T]], Sequence[R | Exception]],
         threads: int,
-        joins: Callable[[list[T], T], bool] = lambda _batch, _item: False,
+        can_join: Callable[[list[T], T], bool] = lambda _batch, _item: False,
     ) -> None:
         self._work = work
-        self._joins = joins
+        self._can_join = can_join
         self._waiting: OrderedDict[Future[R], T] = OrderedDict()
         self._changed = threading.Condition()
         self._stopped = False
@@ -48,7 +49,7 @@ class WorkerPool(Generic[T, R]):
         return len(self._waiting)
 
     def submit(self, item: T) -> Future[R]:
-        """Put an item at the end of the line. Cancelling the future takes it out again."""
+        """Put an item at the end of the queue. Cancelling the future takes it out again."""
         future: Future[R] = Future()
         with self._changed:
             if self._stopped:
@@ -59,7 +60,7 @@ class WorkerPool(Generic[T, R]):
         return future
 
     def stop(self, patience: float = 1.0) -> None:
-        """Cancel what waits and let what is worked on finish, for `patience` seconds."""
+        """Cancel what waits, and wait up to `patience` seconds for what is in work."""
         with self._changed:
             self._stopped = True
             waiting = list(self._waiting)
@@ -71,7 +72,7 @@ class WorkerPool(Generic[T, R]):
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _forget(self, future: "Future[R]") -> None:
-        # Without this the bytes of cancelled photos would pile up behind a long line.
+        # Without this the bytes of cancelled photos would stay in memory until their turn.
         if future.cancelled():
             with self._changed:
                 self._waiting.pop(future, None)
@@ -80,7 +81,7 @@ class WorkerPool(Generic[T, R]):
         runtime.lower_priority()
         while (batch := self._take()) is not None:
             _settle(self._work, *batch)
-            del batch  # an idle thread keeps no photo
+            del batch  # an idle thread must not keep a photo in memory
             with self._changed:
                 self.busy -= 1
 
@@ -100,9 +101,9 @@ class WorkerPool(Generic[T, R]):
         items: list[T] = []
         while self._waiting:
             future, item = next(iter(self._waiting.items()))
-            # Those who have nothing to do get a photo each before anybody gets another one.
+            # Each idle thread gets one item before any thread gets a second one.
             idle = len(self._threads) - self.busy - 1
-            if items and (len(self._waiting) <= idle or not self._joins(items, item)):
+            if items and (len(self._waiting) <= idle or not self._can_join(items, item)):
                 break
             del self._waiting[future]
             if future.set_running_or_notify_cancel():
@@ -114,7 +115,7 @@ class WorkerPool(Generic[T, R]):
 def _settle(
     work: Callable[[list[T]], Sequence[R | Exception]], futures: "list[Future[R]]", items: list[T]
 ) -> None:
-    """Do the work and give every item of the batch its result, or all of them the error."""
+    """Do the work, and give each item of the batch its result, or all of them the error."""
     try:
         results = work(items)
         if len(results) != len(items):
@@ -122,7 +123,7 @@ def _settle(
     except BaseException as error:
         for future in futures:
             future.set_exception(error)
-        # The error knows this frame, and would keep itself and the photos through it.
+        # The error's traceback has this frame, whose variables would keep the photos in memory.
         del future, futures, items
     else:
         for future, result in zip(futures, results, strict=True):

@@ -1,8 +1,8 @@
-"""Photos of many requests through the workers and the engine, within places and a deadline.
+"""Takes the photos of all requests through admission, the workers and the engine, in time.
 
-On a CPU one worker decodes a photo, or two that wait, and runs the network on them: a photo is
-handed to a thread once and its answer handed back once. An engine that takes one batch at a time
-gets a line of its own, in which decoded photos wait until it comes free.
+On a CPU a worker decodes a photo, or two that wait, and runs the network on them, so that a photo
+changes threads only twice. An engine that runs one batch at a time has a queue of its own, in
+which decoded photos wait until it is free.
 """
 
 import asyncio
@@ -18,14 +18,22 @@ from app.imaging.errors import PhotoError
 from app.model.classifier import Classifier, Prediction
 from app.serving.admission import Admission
 from app.serving.pool import WorkerPool
-from app.serving.worker import Decoded, Job, PhotoJob, can_batch, decode, decode_or_error, fits
+from app.serving.worker import (
+    Decoded,
+    Job,
+    PhotoJob,
+    can_batch,
+    can_batch_decoded,
+    decode,
+    decode_or_error,
+)
 
 T = TypeVar("T")
 Disconnected = Callable[[], Coroutine[Any, Any, None]]
 
 
 class DeadlinePassed(Exception):
-    """The work was not done in time; `seconds` is the deadline."""
+    """The answer was not ready in time; `seconds` is the deadline."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"The answer was not ready within {seconds:g} seconds.")
@@ -33,7 +41,7 @@ class DeadlinePassed(Exception):
 
 
 class ClientDisconnected(Exception):
-    """Nobody waits for the answer any more."""
+    """The client disconnected before it got its answer."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +55,13 @@ class Answer:
 
 
 class Predictor:
-    """The line, the workers and the deadline.
+    """Admission, the queue, the workers and the deadline.
 
     Args:
-        threads: workers; each takes a photo, or two that wait.
-        max_queue: photos that may wait beside those.
+        threads: the number of workers.
+        max_queue: photos that may be in the service beside one for each worker.
         deadline: seconds for waiting and work together.
-        on_batch: called with the size of every batch that goes through the engine.
+        on_batch: called with the size of every batch that the engine has run.
     """
 
     def __init__(
@@ -71,28 +79,30 @@ class Predictor:
 
     @property
     def waiting(self) -> int:
-        """How many photos wait in a line."""
+        """The number of photos that wait for a worker or for the engine."""
         return len(self._workers) + (len(self._batches) if self._batches else 0)
 
-    async def predict(self, classifier: Classifier, data: bytes, gone: Disconnected) -> Answer:
+    async def predict(
+        self, classifier: Classifier, data: bytes, disconnected: Disconnected
+    ) -> Answer:
         """Classify one photo.
 
         Args:
             classifier: the model.
             data: the bytes of the photo's file.
-            gone: returns when the client goes away; the photo leaves the line then.
+            disconnected: returns when the client disconnects; the photo leaves the queue then.
 
         Raises:
             app.imaging.errors.PhotoError: the bytes are not a usable photo.
-            app.serving.admission.QueueFull: no place is left.
+            app.serving.admission.QueueFull: too many photos are in the service.
             DeadlinePassed, ClientDisconnected: there is no answer to give.
         """
-        return await self._bounded(lambda: self._predict(classifier, data), gone)
+        return await self._bounded(lambda: self._predict(classifier, data), disconnected)
 
     async def predict_all(
-        self, classifier: Classifier, photos: Sequence[bytes], gone: Disconnected
+        self, classifier: Classifier, photos: Sequence[bytes], disconnected: Disconnected
     ) -> list[Answer | PhotoError]:
-        """Classify several photos, each for itself; as `predict` for the rest."""
+        """Classify several photos, each for itself; otherwise like `predict`."""
 
         async def each() -> list[Answer | PhotoError]:
             work = (self._predict(classifier, data) for data in photos)
@@ -102,20 +112,22 @@ class Predictor:
                     raise answer
             return answers  # type: ignore[return-value]  # all others have just been raised
 
-        return await self._bounded(each, gone, len(photos))
+        return await self._bounded(each, disconnected, len(photos))
 
-    async def run(self, job: Callable[[], T], gone: Disconnected) -> T:
-        """Do other work about one photo in its turn; as `predict` for the rest."""
-        return await self._bounded(lambda: asyncio.wrap_future(self._workers.submit(job)), gone)
+    async def run(self, job: Callable[[], T], disconnected: Disconnected) -> T:
+        """Run another job about one photo in a worker; otherwise like `predict`."""
+        return await self._bounded(
+            lambda: asyncio.wrap_future(self._workers.submit(job)), disconnected
+        )
 
     def stop(self) -> None:
-        """Let what is worked on finish, and end the threads."""
+        """Let the jobs in work finish, and end the threads."""
         self._workers.stop()
         if self._batches:
             self._batches.stop()
 
     async def _bounded(
-        self, work: Callable[[], Awaitable[T]], gone: Disconnected, photos: int = 1
+        self, work: Callable[[], Awaitable[T]], disconnected: Disconnected, photos: int = 1
     ) -> T:
         self.admission.admit(photos)
         try:
@@ -123,32 +135,32 @@ class Predictor:
         except BaseException:
             self.admission.release(photos)
             raise
-        leaving = asyncio.create_task(gone())
+        watching = asyncio.create_task(disconnected())
         done: set[asyncio.Future[Any]] = set()
         try:
             done, _ = await asyncio.wait(
-                (task, leaving), timeout=self._deadline, return_when=asyncio.FIRST_COMPLETED
+                (task, watching), timeout=self._deadline, return_when=asyncio.FIRST_COMPLETED
             )
             if task in done:
                 return task.result()
-            raise ClientDisconnected if leaving in done else DeadlinePassed(self._deadline)
+            raise ClientDisconnected if watching in done else DeadlinePassed(self._deadline)
         finally:
-            # What still waits leaves its line with this; a thread at work ends by itself.
+            # A waiting photo leaves the queue with this; a thread at work finishes by itself.
             task.cancel()
-            leaving.cancel()
+            watching.cancel()
             self.admission.release(photos)
-            # An error knows this frame, and would keep itself and the photo through it.
-            del task, leaving, done, work
+            # An error's traceback has this frame, whose variables would keep the photo in memory.
+            del task, watching, done, work
 
     def _predict(self, classifier: Classifier, data: bytes) -> Awaitable[Answer]:
         arrived = time.perf_counter()
         if classifier.engine.exclusive:
-            return self._predict_in_line(classifier, data, arrived)
+            return self._predict_in_turn(classifier, data, arrived)
         return asyncio.wrap_future(self._workers.submit(PhotoJob(classifier, data, arrived)))
 
-    async def _predict_in_line(self, classifier: Classifier, data: bytes, arrived: float) -> Answer:
+    async def _predict_in_turn(self, classifier: Classifier, data: bytes, arrived: float) -> Answer:
         if self._batches is None:
-            self._batches = WorkerPool(self._infer, 1, fits)
+            self._batches = WorkerPool(self._infer, 1, can_batch_decoded)
         decoding = self._workers.submit(partial(decode, classifier, data))
         photo: Decoded = await asyncio.wrap_future(decoding)
         waiting = self._batches.submit((classifier, photo.pixels))
@@ -162,7 +174,7 @@ class Predictor:
         return [cast(Callable[[], Any], job)() for job in jobs]
 
     def _classify(self, photos: list[PhotoJob]) -> list[Answer | Exception]:
-        """Photos for one classifier, together; one that is broken harms no other."""
+        """Classify photos of one model as a batch; a broken photo fails alone."""
         decoded = [decode_or_error(photo) for photo in photos]
         pixels = [each.pixels for each in decoded if isinstance(each, Decoded)]
         taken = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What workers do with photos, and which of those that wait go together."""
+"""What a worker does with a photo, and which waiting photos form a batch."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from app.model.classifier import Classifier
 
 @dataclass(frozen=True)
 class PhotoJob:
-    """A photo to classify; `arrived` is when."""
+    """A photo to classify; `arrived` is the time of its arrival."""
 
     classifier: Classifier
     data: bytes
@@ -22,7 +22,7 @@ class PhotoJob:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the network sees of a photo, and the times at which decoding began and ended."""
+    """The network's input for a photo, and the times at which decoding began and ended."""
 
     pixels: np.ndarray
     began: float
@@ -30,55 +30,54 @@ class Decoded:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The seconds that decoding took."""
         return self.ended - self.began
 
     def queued(self, arrived: float, taken: float) -> float:
-        """How long a photo waited that the engine took at `taken`, before and after decoding."""
+        """The seconds a photo waited before and after decoding; the engine began at `taken`."""
         return self.began - arrived + taken - self.ended
 
 
 Job = PhotoJob | Callable[[], Any]
 
-# Bytes. The time to decode a photo grows with them: up to here, a few milliseconds for a JPEG.
+# Bytes of a file. Decoding a larger one would delay the answers to the rest of its batch.
 _HEAVY = 512 * 1024
 
 
 def can_batch(jobs: list[Job], job: Job) -> bool:
-    """Whether the worker that takes `jobs` should take this one, too.
-
-    A heavy photo goes by itself: all of a batch are answered when the last is decoded.
-    """
+    """Whether `job` can join the batch `jobs`: photos of the same model, none of them heavy."""
     first = jobs[0]
     return (
         isinstance(first, PhotoJob)
         and isinstance(job, PhotoJob)
         and job.classifier is first.classifier
-        and len(jobs) < first.classifier.engine.largest
+        and len(jobs) < first.classifier.engine.max_batch
         and max(len(first.data), len(job.data)) <= _HEAVY
     )
 
 
-def fits(batch: list[tuple[Classifier, np.ndarray]], photo: tuple[Classifier, np.ndarray]) -> bool:
-    """Whether it goes through the engine with the others: not while a new model takes over."""
+def can_batch_decoded(
+    batch: list[tuple[Classifier, np.ndarray]], photo: tuple[Classifier, np.ndarray]
+) -> bool:
+    """Whether a decoded photo can join the batch: photos of the same model only."""
     classifier = batch[0][0]
-    return photo[0] is classifier and len(batch) < classifier.engine.largest
+    return photo[0] is classifier and len(batch) < classifier.engine.max_batch
 
 
 def decode_or_error(photo: PhotoJob) -> Decoded | Exception:
-    """A photo of several: what is wrong with it, or with us, is for its own client alone."""
+    """Decode one photo of a batch; return its error, so that it fails alone."""
     try:
         return decode(photo.classifier, photo.data)
     except PhotoError as error:
-        # It knows the frames that it came through, and one of them is going to know it.
+        # Its traceback has frames that will refer to it: a reference cycle that keeps the photo.
         error.__traceback__ = error.__cause__ = error.__context__ = None
         return error
-    except Exception as error:  # a defect of ours: the log needs its frames
+    except Exception as error:  # a defect; the log needs the traceback
         return error
 
 
 def decode(classifier: Classifier, data: bytes) -> Decoded:
-    """What the network sees of a photo.
+    """Decode a photo to the network's input.
 
     Raises:
         PhotoError: the bytes are not a usable photo.

@@ -1,4 +1,4 @@
-"""The id that a request has in its answer and in the log: the client's own, or one made here."""
+"""The id of a request in its answer and in the log: the client's own, or a new one."""
 
 import random
 
@@ -7,11 +7,11 @@ _LONGEST = 128  # characters
 
 
 def make() -> str:
-    """32 hexadecimal digits. Not secret: asking the system hands Python's lock to a worker."""
+    """A new id of 32 hexadecimal digits. It is not a secret, so a fast generator will do."""
     return f"{random.getrandbits(128):032x}"
 
 
 def is_acceptable(text: str) -> bool:
-    """A client's id is taken over if it is short and harmless in a log line."""
+    """Whether a client's id can be used: it is short and harmless in a log line."""
     harmless = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
     return len(text) <= _LONGEST and harmless

@@ -10,8 +10,8 @@ from starlette.staticfiles import StaticFiles
 
 _PAGE = Path(__file__).parents[2] / "static"
 
-# Nothing from elsewhere, nothing inline; blob: and data: are pictures that the page itself
-# made, or got from the API.
+# The page loads nothing from other sites and has nothing inline. Its own pictures, and those that
+# it gets from the API, are blob: and data: addresses.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -19,7 +19,7 @@ _HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Asked for again each time, and answered with 304 while nothing has changed.
+    # The browser asks again each time, and gets 304 while nothing has changed.
     "Cache-Control": "no-cache",
 }
 

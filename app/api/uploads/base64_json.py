@@ -1,6 +1,6 @@
 """Photos in JSON: base64, alone or in a data URI. Addresses are not fetched.
 
-A service that fetches what it is told to can be sent to places that only it can reach.
+A service that fetches addresses from a request lets its clients reach whatever it can reach.
 """
 
 import binascii
@@ -19,7 +19,7 @@ SCHEMA: dict[str, Any] = {
     "description": "the photo's file in base64, or as a data URI (data:image/jpeg;base64,...)",
 }
 
-# What a JSON text is built of; a photo in a list takes one comma, and one more as a data URI.
+# Characters that structure JSON. A photo in a list needs one comma, two as a data URI.
 _STRUCTURE = (b",", b"[", b"{", b":")
 _OTHER_MEMBERS, _PER_PHOTO = 1000, 8
 
@@ -55,14 +55,14 @@ def many(body: bytes) -> list[str]:
 def is_crowded(body: bytes, photos: int) -> bool:
     """Whether the body has far more members and elements than so many photos need.
 
-    Counted in its bytes, which takes milliseconds: parsing millions of empty strings takes
-    seconds, and no other request is answered meanwhile. Base64 has none of these characters.
+    Counting characters is fast, while parsing millions of empty strings would stop the event loop
+    for seconds. Base64 has none of these characters.
     """
     return sum(map(body.count, _STRUCTURE)) > _OTHER_MEMBERS + _PER_PHOTO * photos
 
 
 def decode(value: Any) -> bytes | Problem:
-    """The photo's file in one base64 string or data URI, or what is wrong with it."""
+    """The file in one base64 string or data URI, or the problem with it."""
     if not isinstance(value, str):
         return _unusable("it is not a string")
     if value[:8].lower().startswith(("http://", "https://", "file://")):
@@ -72,7 +72,7 @@ def decode(value: Any) -> bytes | Problem:
         return _unusable("the data URI is not one of base64")
     text = "".join(value[prefix.end() if prefix else 0 :].split()).rstrip("=")
     try:
-        # Padding carries nothing, and many leave it out.
+        # Padding is optional here, because many clients leave it out.
         return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
     except ValueError as error:
         return _unusable(f"it is not base64 ({str(error).lower()})")

@@ -11,13 +11,13 @@ from app.api.problems import Problem
 
 T = TypeVar("T")
 
-_PATIENCE = 10.0  # seconds for the rest of an upload that is refused
+_PATIENCE = 10.0  # seconds that are given to the rest of a refused upload
 
 
 async def in_time(request: Request, reading: Coroutine[Any, Any, T]) -> T:
-    """What `reading` the body gives, within the settings' time for an upload.
+    """The result of `reading` the body, within the time that the settings give an upload.
 
-    Otherwise clients that send a byte a minute would hold memory for ever.
+    Without a limit, clients that send a byte a minute would hold memory for ever.
 
     Raises:
         Problem: 408 too slow.
@@ -33,7 +33,7 @@ async def in_time(request: Request, reading: Coroutine[Any, Any, T]) -> T:
 
 
 async def bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """The body as it streams in, counted: a length header can be missing, or lie.
+    """The body as it streams in. Its bytes are counted: a length header can be missing or wrong.
 
     Raises:
         Problem: 413 more than `limit` bytes, 415 compressed.
@@ -57,10 +57,10 @@ async def bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
 
 
 async def _let_finish(stream: AsyncIterator[bytes], limit: int) -> None:
-    """Read and drop what the client is still sending, for a bounded time and size.
+    """Read and drop what the client still sends, for a bounded time and size.
 
-    A client that is answered in the middle of its upload sees the connection reset, and
-    mostly loses the answer that says why.
+    A client that is answered in the middle of its upload often sees a reset connection instead of
+    the answer.
     """
     dropped = 0
     with anyio.move_on_after(_PATIENCE):
@@ -71,7 +71,7 @@ async def _let_finish(stream: AsyncIterator[bytes], limit: int) -> None:
 
 
 def _encoded(coding: str) -> Problem:
-    # A photo is compressed as it is, and what was compressed again can be a bomb.
+    # A photo is compressed already, and a compressed body can be a decompression bomb.
     detail = f"The body has the content coding {coding[:40]!r}; send it without one."
     title = "The content coding is not accepted"
     return Problem(415, "unsupported-coding", title, detail, {"Accept-Encoding": "identity"})
@@ -80,7 +80,7 @@ def _encoded(coding: str) -> Problem:
 def _too_large(limit: int, actual: int | None) -> Problem:
     found = f"{actual:,}" if actual else "more than that"
     detail = f"At most {limit:,} bytes are accepted, the request has {found}. Scale the photo down."
-    # Some of the body may not have been read, so the connection cannot be used again.
+    # A part of the body may be unread, so the connection cannot be used again.
     headers = {"Connection": "close"}
     return Problem(
         413,

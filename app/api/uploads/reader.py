@@ -1,4 +1,4 @@
-"""A request's body -> the bytes of its photos, within the limits, or the problem with it."""
+"""A request's body -> the bytes of its photos, within the limits, or a problem."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -19,9 +19,9 @@ _MANY = (
     f"multipart/form-data with fields '{FIELDS}', or JSON. "
     f"With curl: -F {FIELDS}=@one.jpg -F {FIELDS}=@two.jpg"
 )
-_FEW = 10  # parts of a form that has one photo
+_FEW = 10  # parts that a form with one photo may have
 
-# The request bodies of the routes that read photos, for the API reference.
+# The request bodies of the routes that take photos, for the API reference.
 _BINARY = {"type": "string", "format": "binary"}
 
 
@@ -51,7 +51,7 @@ PHOTOS_BODY: dict[str, Any] = {
 async def read_photo(request: Request, max_bytes: int) -> bytes:
     """The photo in the request: a raw `image/*` body, the multipart field `file`, or JSON.
 
-    The photo's own bytes decide its format; a client may label a PNG `image/jpeg`.
+    The photo's bytes decide its format: a client may label a PNG `image/jpeg`.
 
     Raises:
         Problem: 400 malformed body, 408 too slow, 413 more than `max_bytes`, 415 another
@@ -61,7 +61,7 @@ async def read_photo(request: Request, max_bytes: int) -> bytes:
 
 
 async def read_photos(request: Request, max_bytes: int, max_photos: int) -> list[bytes | Problem]:
-    """The photos in a request, each one's bytes or what is wrong with it.
+    """The photos in a request: for each one its bytes, or the problem with it.
 
     Raises:
         Problem: as `read_photo` about the request as a whole, and 413 more than `max_photos`.
@@ -88,7 +88,7 @@ async def _photos(request: Request, max_bytes: int, max_photos: int) -> list[byt
         return _the_files(await _read_form(request, body, FIELDS, max_photos, max_bytes))
     if kind == "application/json":
         texts = base64_json.many(await _read_json(body, max_photos))
-        if len(texts) > max_photos:  # before any of them is decoded
+        if len(texts) > max_photos:  # checked before any of them is decoded
             raise _too_many(max_photos, len(texts))
         return [base64_json.decode(text) for text in texts]
     raise _unsupported(kind, _MANY, "multipart/form-data, application/json")

@@ -20,7 +20,7 @@ class Fixed:
     """An engine that answers the same to everything."""
 
     name = "fixed"
-    largest = 1
+    max_batch = 1
     exclusive = False
 
     def __init__(self, *outputs: float) -> None:

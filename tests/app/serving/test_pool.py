@@ -29,22 +29,22 @@ class Held:
 
 @contextmanager
 def working(
-    work: Callable[[list[int]], list[int]], threads: int = 1, largest: int = 1
+    work: Callable[[list[int]], list[int]], threads: int = 1, max_batch: int = 1
 ) -> Iterator[WorkerPool[int, int]]:
-    workers = WorkerPool(work, threads, lambda batch, _: len(batch) < largest)
+    workers = WorkerPool(work, threads, lambda batch, _: len(batch) < max_batch)
     yield workers
     workers.stop()
 
 
 def test_results_belong_to_their_items() -> None:
-    with working(lambda items: [item * 10 for item in items], threads=4, largest=3) as workers:
+    with working(lambda items: [item * 10 for item in items], threads=4, max_batch=3) as workers:
         futures = [workers.submit(number) for number in range(500)]
         assert [future.result(10) for future in futures] == [10 * n for n in range(500)]
 
 
 def test_whoever_waits_goes_in_the_next_batch_in_order() -> None:
     held = Held()
-    with working(held, largest=4) as workers:
+    with working(held, max_batch=4) as workers:
         futures = [workers.submit(0)]
         assert held.started.acquire(timeout=10)
         futures += [workers.submit(number) for number in range(1, 7)]
@@ -56,7 +56,7 @@ def test_whoever_waits_goes_in_the_next_batch_in_order() -> None:
 
 def test_nobody_takes_two_while_another_has_nothing_to_do() -> None:
     held = Held()
-    with working(held, threads=3, largest=2) as workers:
+    with working(held, threads=3, max_batch=2) as workers:
         with workers._changed:  # so that all of them wait before anybody wakes up
             futures = [workers.submit(number) for number in range(4)]
         for _ in range(3):
@@ -163,7 +163,7 @@ def test_many_threads_may_submit_and_cancel_at_once() -> None:
             if number % 3 == 0:
                 futures[-1].cancel()
 
-    with working(lambda items: items, threads=3, largest=2) as workers:
+    with working(lambda items: items, threads=3, max_batch=2) as workers:
         clients = [threading.Thread(target=submit_many, args=(n * 200,)) for n in range(6)]
         for client in clients:
             client.start()

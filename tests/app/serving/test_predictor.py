@@ -23,7 +23,7 @@ class Batching:
     """LiteRT behind the face of an engine that wants batches, and a gate before it."""
 
     name = "batching"
-    largest = 8
+    max_batch = 8
     exclusive = True
 
     def __init__(self, classifier: Classifier) -> None:
