@@ -1,6 +1,6 @@
-// The service's answers, and its problems as words.
+// Requests to the service, and its problems as text.
 
-/** What went wrong, in the words of the service (RFC 9457) or, without one, in ours. */
+/** What went wrong: the detail of the service's problem (RFC 9457), or a text of the page. */
 export class Problem extends Error {
   constructor(title, detail, type = "") {
     super(`${title}. ${detail}`);
@@ -14,7 +14,7 @@ export const model = () => ask("model", { headers: { Accept: "application/json" 
 
 let explainable = true;
 
-/** The answer about one photo, with its evidence where the model has any to give. */
+/** The answer for one photo, with its evidence if the model can be explained. */
 export async function explain(photo) {
   if (!explainable) return post("predict", photo);
   try {

@@ -1,4 +1,4 @@
-// A photo from the camera: the phone's own app, or a viewfinder on the page.
+// Takes a photo with the camera: the phone's own app, or a viewfinder on the page.
 
 import { byId } from "./dom.js";
 
@@ -6,7 +6,7 @@ import { byId } from "./dom.js";
 export async function openCamera(take) {
   const phone = matchMedia("(pointer: coarse)").matches;
   let stream = null;
-  // Browsers lend the camera to secure pages only; their file dialog needs no such leave.
+  // Browsers give the camera to secure pages only; the file dialog works on every page.
   if (!phone && navigator.mediaDevices) {
     stream = await navigator.mediaDevices
       .getUserMedia({ video: { width: 1280, height: 960 } })

@@ -1,8 +1,8 @@
-// The model card: what was measured, on how many photos, and the plots.
+// The model card: figures with their number of photos, and plots.
 
 import { element, grouped } from "./dom.js";
 
-/** Figures, confusion, plots and how it was made. */
+/** The card's figures, confusion table, plots and recipe. */
 export function cardOf(card) {
   return element(
     "div",

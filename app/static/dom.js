@@ -1,4 +1,4 @@
-// Building elements. Text always goes in as text: a file's name is never read as HTML.
+// Builds elements. Text is always inserted as text: a file's name is never parsed as HTML.
 
 /** An element with properties (or attributes, where there is no such property) and children. */
 export function element(tag, properties = {}, ...children) {
@@ -21,7 +21,7 @@ export function drawing(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** 0.9425 as "94.3 %"; never "100.0 %" or "0.0 %" for what is only nearly so. */
+/** 0.9425 as "94.3 %". Only 1 is "100.0 %", and only 0 is "0.0 %". */
 export function percent(value) {
   if (value > 0.999 && value < 1) return "> 99.9 %";
   if (value < 0.001 && value > 0) return "< 0.1 %";

@@ -1,13 +1,13 @@
-// A square to draw a digit in, prepared as the digits of MNIST were: white on black, fitted
-// into 20 x 20 pixels, its centre of mass in the middle of 28 x 28.
+// A square to draw a digit in. The drawing is prepared as the digits of MNIST were: white on black,
+// scaled to fit 20 x 20 pixels, with its centre of mass in the middle of 28 x 28.
 
 import { byId, element } from "./dom.js";
 
 const SIDE = 280;
 const PEN = 22;
-const STEP = 10; // of the arrow keys
+const STEP = 10; // pixels that an arrow key moves the pen
 
-/** Build the square, and call `answer(file, canvas)` after each stroke, `clear()` when emptied. */
+/** Build the square. It calls `answer(file, canvas)` after each stroke, `clear()` when emptied. */
 export function square(answer, clear) {
   const canvas = element("canvas", { width: SIDE, height: SIDE, tabIndex: 0, className: "square" });
   canvas.setAttribute("role", "application");
@@ -98,7 +98,7 @@ function byKeys(canvas, pen, finish) {
   });
 }
 
-/** The drawing as MNIST would have it, on a canvas of 28 x 28; null if there is none. */
+/** The drawing in MNIST's form, on a canvas of 28 x 28; null if nothing is drawn. */
 function fitted(canvas, pen) {
   const { data } = pen.getImageData(0, 0, SIDE, SIDE);
   let [left, top, right, bottom, mass, x, y] = [SIDE, SIDE, -1, -1, 0, 0, 0];

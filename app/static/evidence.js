@@ -1,13 +1,13 @@
-// The evidence map as a smooth layer to lie over the photo; app/explain/heatmap.py draws the same.
+// The heatmap over the photo. app/explain/heatmap.py draws the same one.
 
 const FOR = [255, 140, 26];
 const AGAINST = [56, 116, 255];
-const SIGMA = 0.5; // of the bell around a place, in distances between places
-const SIDE = 160; // the layer's longer side; the browser smooths it further
+const SIGMA = 0.5; // standard deviation of the bell around a place, in distances between places
+const SIDE = 160; // the heatmap's longer side in pixels; the browser scales it up
 
 /**
- * A label's map and bias less the labels' mean, as a softmax sees nothing but differences.
- * With two labels, whose evidence is opposite, the mean is zero.
+ * A label's map and bias minus the mean over the labels: a softmax depends on differences only.
+ * For two labels the mean is zero.
  */
 export function compared(evidence, label) {
   const all = Object.values(evidence);
@@ -18,7 +18,7 @@ export function compared(evidence, label) {
   return { map, bias: evidence[label].bias - mean((one) => one.bias) };
 }
 
-/** Draw `values` (rows of numbers), whose places lie at `rows` and `columns`, on a canvas. */
+/** Draw `values` (rows of numbers) with places at `rows` and `columns` on a canvas. */
 export function drawEvidence(canvas, values, rows, columns, aspect) {
   canvas.width = Math.max(1, Math.round(aspect >= 1 ? SIDE : SIDE * aspect));
   canvas.height = Math.max(1, Math.round(aspect >= 1 ? SIDE / aspect : SIDE));
@@ -39,14 +39,14 @@ export function drawEvidence(canvas, values, rows, columns, aspect) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-/** For each pixel the weight of each place: a bell at its centre. */
+/** The weight of each place for each pixel: a bell at the place's centre. */
 function bells(centres, pixels) {
   const step = centres.length > 1 ? centres[1] - centres[0] : 1;
   const bell = (distance) => Math.exp(-((distance / SIGMA) ** 2) / 2);
   const whole = [-3, -2, -1, 0, 1, 2, 3].reduce((sum, k) => sum + bell(k), 0);
   return Array.from({ length: pixels }, (_, pixel) => {
     const middle = (pixel + 0.5) / pixels;
-    // The outermost places own half a step beyond their centres; only then does it fade.
+    // The outermost places reach half a step beyond their centres; the map fades after that.
     const inner = Math.min(Math.max(middle, centres[0]), centres.at(-1));
     const beyond = Math.max(Math.abs(middle - inner) - step / 2, 0) * Math.sign(middle - inner);
     return centres.map((centre) => bell((inner + beyond - centre) / step) / whole);

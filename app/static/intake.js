@@ -1,9 +1,9 @@
-// Photos come in: dropped, chosen, pasted or taken.
+// Takes photos in: dropped, chosen, pasted or from the camera.
 
 import { byId } from "./dom.js";
 import { openCamera } from "./camera.js";
 
-/** Call `take(files)` with every photo that a person gives. */
+/** Call `take(files)` with every photo that the user gives. */
 export function listen(take) {
   chosen(take);
   dropped(take);
@@ -28,12 +28,12 @@ function chosen(take) {
 
 function dropped(take) {
   const zone = byId("drop");
-  let depth = 0; // entering a child comes before leaving its parent
+  let depth = 0; // the event for entering a child comes before that for leaving its parent
   const mark = (change) => {
     depth = Math.max(0, depth + change);
     zone.classList.toggle("over", depth > 0);
   };
-  // Anywhere on the page: a photo that misses the zone must not replace the page.
+  // A photo may be dropped anywhere: outside of the zone the browser would open it.
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("dragenter", () => mark(+1));
   document.addEventListener("dragleave", () => mark(-1));

@@ -1,4 +1,4 @@
-// A photo's way through the layers, asked for when it is opened.
+// The feature maps of a photo, fetched when their section is opened.
 
 import { layers } from "./api.js";
 import { element, grouped } from "./dom.js";
@@ -9,7 +9,7 @@ const WORDS = {
   pooling: "shrinks, and keeps what is strong",
 };
 
-/** A disclosure that fetches the strips of `photo` the first time. */
+/** A section that fetches the strips of `photo` when it is opened for the first time. */
 export function journey(photo) {
   const inside = element("div", { className: "journey" });
   const details = element(
@@ -28,7 +28,7 @@ export function journey(photo) {
       const firsts = new Map(answer.strips.map((one) => [one.step, one]).reverse());
       inside.replaceChildren(...answer.strips.map((one) => strip(one, firsts.get(one.step) === one)));
     } catch (problem) {
-      asked = false; // opening it again tries again
+      asked = false; // the next opening tries again
       inside.replaceChildren(
         element("p", { className: "problem-title", textContent: problem.title }),
         element("p", { className: "problem-detail", textContent: problem.detail }),
@@ -38,7 +38,7 @@ export function journey(photo) {
   return details;
 }
 
-/** The first strip of its kind says in words what its step does. */
+/** The first strip of each kind explains its step. */
 function strip(one, first) {
   const [height, width, channels] = one.shape;
   const words = first && WORDS[one.step] ? `; ${WORDS[one.step]}` : "";
@@ -61,7 +61,7 @@ function strip(one, first) {
   );
 }
 
-/** The strip; on a phone, where the style shows the second too, each shows its half. */
+/** The strip as two images: a phone shows one half in each, other screens the first only. */
 function picture(src, alt) {
   const image = element("img", { src, alt, decoding: "async" });
   image.addEventListener("load", () => {

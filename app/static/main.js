@@ -1,4 +1,4 @@
-// The page: photos in, answers out; the network and its card below.
+// The page: it takes photos, shows the answers, and below them the network and its card.
 
 import { explain, model } from "./api.js";
 import { cardOf } from "./card.js";
@@ -10,7 +10,7 @@ import { preview } from "./preview.js";
 import { queue } from "./queue.js";
 import { Result } from "./result.js";
 
-const ask = queue(2); // the service works on as many photos as it has cores
+const ask = queue(2); // requests at a time
 const results = new Set();
 let open = 0;
 
@@ -64,7 +64,7 @@ function tidy() {
   if (results.size === 0) tellProgress("");
 }
 
-/** The drawing is one result that every stroke renews. */
+/** A drawing has one result, which every stroke updates. */
 function takeDrawings() {
   let current = null;
   const answer = async (file, canvas) => {

@@ -2,7 +2,7 @@
 
 import { drawing, element, grouped } from "./dom.js";
 
-// These change no shape; they are noted at the layer before them.
+// Layers that change no shape are named at the layer before them.
 const NOTES = new Set(["BatchNormalization", "ReLU", "Activation", "Dropout", "Rescaling", "Add"]);
 const SHORT = { BatchNormalization: "norm", Add: "sum", Rescaling: "rescaling" };
 const FAMILIES = [
@@ -12,11 +12,11 @@ const FAMILIES = [
   [/Dense/, "dense"],
 ];
 
-/** The diagram and, for reading, the table. */
+/** The diagram, and a table with the same content. */
 export function network(card) {
   const blocks = [];
   for (const layer of card.layers) {
-    // Where paths run side by side, the layers of one stand between those of another.
+    // In parallel paths, the layers of one path stand between those of the other.
     const own = blocks.findLast((block) => layer.name.startsWith(`${block.layer.name}_`));
     if (NOTES.has(layer.kind) && blocks.length > 0) (own ?? blocks.at(-1)).notes.push(layer);
     else blocks.push({ layer, notes: [] });
@@ -67,12 +67,12 @@ function item({ layer, notes }, card) {
   );
 }
 
-/** "GlobalAveragePooling2D" as "Global average pooling", which breaks into lines. */
+/** "GlobalAveragePooling2D" as "Global average pooling", which can be broken into lines. */
 function spaced(kind) {
   return kind.replace(/2D$/, "").replaceAll(/([a-z])([A-Z][a-z])/g, (_, end, start) => `${end} ${start.toLowerCase()}`);
 }
 
-/** A name may break after each underscore. */
+/** A name that can be broken after each underscore. */
 function broken(name) {
   const parts = name.split(/(?<=_)/);
   return parts.flatMap((part, index) => (index ? [element("wbr"), part] : [part]));
@@ -80,7 +80,7 @@ function broken(name) {
 
 const family = (layer) => FAMILIES.find(([pattern]) => pattern.test(layer.kind))?.[1] ?? "other";
 
-/** A box: as high as the map (by its root, else the first would dwarf the last), as deep as its channels. */
+/** A box whose height shows the map's side (by its square root) and whose depth its channels. */
 function block(layer, card) {
   const shape = layer.output_shape;
   const flat = shape.length === 1;

@@ -1,12 +1,12 @@
-// Decodes and reduces photos off the page's own thread.
+// Decodes and scales photos down in a thread of its own.
 
 const SIDE = 640;
 const SMALL = 100_000; // bytes
 
 self.addEventListener("message", async ({ data: { id, photo } }) => {
   try {
-    // Turned upright by its EXIF tag, like the service does. A small file is left as it is:
-    // a digit of 28 pixels would be blown up.
+    // Turned upright by its EXIF tag, as the service does. A small file keeps its size:
+    // a digit of 28 pixels would be enlarged.
     const options = photo.size > SMALL ? { resizeWidth: SIDE, resizeQuality: "medium" } : {};
     const full = await createImageBitmap(photo, options);
     const scale = Math.min(1, SIDE / Math.max(full.width, full.height));

@@ -1,4 +1,4 @@
-// A small picture of a photo: a 12-megapixel original takes 48 MB as pixels, this takes 1.6.
+// A small copy of a photo, because the pixels of the original may take 50 MB and more.
 
 import { queue } from "./queue.js";
 
@@ -12,7 +12,7 @@ worker.addEventListener("message", ({ data: { id, picture } }) => {
   waiting.delete(id);
 });
 
-/** The photo on a canvas, its longer side at most 640 pixels; null if the browser cannot read it. */
+/** The photo on a canvas of at most 640 pixels a side; null if the browser cannot read it. */
 export async function preview(photo) {
   const picture = await oneAtATime(() => {
     const id = (last += 1);

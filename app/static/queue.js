@@ -1,6 +1,6 @@
-// So much at a time, the rest in line: ten large photos must not fill memory or the network.
+// Limits how many photos are in work at a time, so that ten large ones do not fill the memory.
 
-/** A function that runs asynchronous work, at most `limit` at a time, in the order of calls. */
+/** A function that runs asynchronous work in the order of its calls, at most `limit` at a time. */
 export function queue(limit) {
   const waiting = [];
   let running = 0;

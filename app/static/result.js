@@ -1,4 +1,4 @@
-// One photo's answer: the picture under its evidence, the label, the alternatives, the layers.
+// The answer for one photo: the picture with its heatmap, the labels, the feature maps.
 
 import { compared, drawEvidence } from "./evidence.js";
 import { element, percent, signed } from "./dom.js";
@@ -8,7 +8,7 @@ const SHOWN = 5; // alternatives
 
 let count = 0;
 
-/** An article for a photo that was given; `fill` and `fail` turn its waiting into an answer. */
+/** An article for a photo. It waits until `fill` gives it an answer or `fail` a problem. */
 export class Result {
   constructor(photo, remove) {
     this.photo = photo;
@@ -49,7 +49,7 @@ export class Result {
     this.state.textContent = words;
   }
 
-  /** Show the photo; `canvas` is null where the browser cannot read the format. */
+  /** Show the photo; `canvas` is null if the browser cannot read the format. */
   show(canvas) {
     this.aspect = canvas ? canvas.width / canvas.height : 1;
     this.picture.classList.remove("waiting");
@@ -92,7 +92,7 @@ export class Result {
     this.node.append(journey(this.photo));
   }
 
-  /** The overlay, with what steers it and the sum that it is. */
+  /** The heatmap, its controls, and the sum that gives the logit. */
   evidence(answer) {
     const sum = element("p", { className: "sum" });
     const label = select(answer, `for-${this.number}`);
@@ -137,7 +137,7 @@ function alternatives(answer) {
   return element("ul", { className: "alternatives" }, ...rows);
 }
 
-/** The length says what the figure beside it says. */
+/** A bar whose length shows the number beside it. */
 function bar(share) {
   const length = element("span");
   length.style.width = `${100 * share}%`;
