@@ -15,8 +15,12 @@ SHORTEST_KEY = 16  # characters of an API key
 
 _PILLOW_LIMIT = 89_478_485  # Pillow itself refuses larger photos
 
-# Beside the package in a checkout and in the image, wherever the process is started.
-_MODEL = Path(__file__).parents[1] / "models" / "cats-vs-dogs"
+
+def _default_model() -> Path:
+    """models/cats-vs-dogs beside the package (a checkout, the image), or in it (the wheel)."""
+    package = Path(__file__).parent
+    beside, inside = (folder / "models" / "cats-vs-dogs" for folder in (package.parent, package))
+    return inside if inside.is_dir() and not beside.is_dir() else beside
 
 
 def _cores() -> int:
@@ -88,7 +92,8 @@ class Settings(BaseSettings):
     )
 
     model: Path = Field(
-        _MODEL, description="a model's folder (its newest version is served) or a version folder"
+        default_factory=_default_model,
+        description="a model's folder (its newest version is served) or a version folder",
     )
     model_version: int | None = Field(
         None, ge=1, description="serve this version instead of the newest"
