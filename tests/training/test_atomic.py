@@ -57,7 +57,9 @@ def test_leftovers_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path
 
 def test_text_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "x"
-    write_text(path, "one")
-    write_text(path, "two")
-    assert path.read_text() == "two"
+    write_text(path, "the old text, which is longer")
+    with path.open() as reader:
+        write_text(path, "the new one")
+        assert reader.read() == "the old text, which is longer", "who reads it, reads all of it"
+    assert path.read_text() == "the new one"
     assert [entry.name for entry in tmp_path.iterdir()] == ["x"]

@@ -118,6 +118,17 @@ def test_a_large_jpeg_looks_as_if_decoded_in_full() -> None:
     assert np.abs(got - full).mean() < 2
 
 
+@pytest.mark.parametrize(("width", "height"), [(400, 300), (300, 420), (760, 500)])
+def test_a_detailed_jpeg_is_reduced_by_the_filter_and_not_more(width: int, height: int) -> None:
+    data = pictures.encode(pictures.noise(3, width, height), "JPEG", quality=95)
+    opened = Image.open(io.BytesIO(data))
+    if min(width, height) >= 2 * 180:  # as large as needed in both orientations
+        opened.draft("RGB", (width // 2, height // 2))
+    expected = opened.resize((150, 180), Image.Resampling.BILINEAR)
+    got = decode(data, size=(180, 150))
+    assert np.abs(got.astype(int) - np.asarray(expected)).mean() < 0.1
+
+
 @pytest.mark.parametrize("name", images.FORMATS)
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
 def test_a_truncated_file_is_broken(name: str, share: float) -> None:

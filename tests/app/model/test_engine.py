@@ -12,7 +12,7 @@ import pytest
 from app.model import engine
 from app.model.card import KERAS, LITERT, ModelError, golden_pixels, load_card
 from app.model.engine import load_engine
-from app.model.litert import LiteRTEngine, worker_count
+from app.model.litert import LiteRTEngine, _Interpreter, worker_count
 from app.model.tensorflow import TensorFlowEngine
 from tests.conftest import ROOT
 
@@ -74,6 +74,51 @@ def test_threads_share_the_interpreters_without_mixing_answers(stripes_model: Pa
     with ThreadPoolExecutor(8) as pool:
         together = np.concatenate(list(pool.map(lambda one: runner.run(one[np.newaxis]), pixels)))
     assert (together == alone).all()
+
+
+@pytest.mark.parametrize("step", ["resize_tensor_input", "allocate_tensors"])
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_failed_resize_does_no_harm_to_the_next_photos(
+    stripes_model: Path, monkeypatch: pytest.MonkeyPatch, step: str, after: int
+) -> None:
+    runner = LiteRTEngine(stripes_model / LITERT, load_card(stripes_model), threads=1)
+    pixels = batch(2, (28, 28, 1))
+    alone = np.concatenate([runner.run(one[np.newaxis]) for one in pixels])
+    inner = runner._pool[0]._interpreter
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inner, step, fail)
+        with pytest.raises(RuntimeError, match="no memory"):
+            runner.run(pixels)
+    assert np.abs(runner.run(pixels[:after]) - alone[:after]).max() < 1e-6
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_an_error_loses_no_interpreter(
+    stripes_model: Path, monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    runner = LiteRTEngine(stripes_model / LITERT, load_card(stripes_model), threads=2)
+    pixels = batch(1, (28, 28, 1))
+    used: list[object] = []
+    run = _Interpreter.run
+
+    def failing(interpreter: _Interpreter, batch: np.ndarray) -> np.ndarray:
+        used.append(interpreter)
+        if len(used) <= 5:
+            raise RuntimeError("no memory")
+        return run(interpreter, batch)
+
+    monkeypatch.setattr(_Interpreter, "run", failing)
+    for _ in range(5):
+        with pytest.raises(RuntimeError, match="no memory"):
+            runner.run(pixels, alone)
+    runner.run(pixels, alone)
+    assert len(runner._pool) == worker_count(2)
+    if alone:
+        assert len(set(used)) == 1, "the one that uses all cores"
 
 
 def test_auto_is_litert_where_there_is_no_gpu(

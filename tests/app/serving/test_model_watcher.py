@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.model.card import CARD
+from app.model.card import CARD, ModelError
 from app.model.classifier import Classifier
 from app.serving.metrics import Metrics
 from app.serving.model_watcher import ModelWatcher
@@ -69,6 +69,28 @@ def test_a_broken_version_is_refused_until_it_changes(
     repair(tmp_path / "2")
     served.check()
     assert served.classifier.card.version == 2
+    assert served.refused == {}
+
+
+def test_a_refused_version_is_tried_again_when_told_to(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    publish(tmp_path, 2)
+    tries: list[str] = []
+
+    def load(folder: Path) -> Classifier:
+        tries.append(folder.name)
+        if len(tries) == 1:
+            raise ModelError("for want of memory, say: the folder itself is good")
+        return Classifier.load(folder)
+
+    first = Classifier.load(tmp_path, version=1)
+    served = ModelWatcher(first, load, tmp_path, None, Metrics())
+    served.check()
+    served.check()
+    assert (tries, list(served.refused)) == (["2"], ["2"])
+    served.check_now()
+    served.check()
+    assert (tries, served.classifier.card.version) == (["2", "2"], 2)
     assert served.refused == {}
 
 
@@ -178,5 +200,6 @@ def test_no_request_fails_while_versions_come_and_go(tmp_path: Path) -> None:
     assert refused[0]["version"] == "8"
     assert "/" not in refused[0]["reason"]
     assert 'model_refused{version="8"} 1.0' in metrics
-    assert 'model_info{engine="litert",name="digits",version="7"} 1.0' in metrics
+    info = [line for line in metrics.splitlines() if line.startswith("model_info{")]
+    assert info == ['model_info{engine="litert",name="digits",version="7"} 1.0']
     assert "model_swaps_total 6.0" in metrics

@@ -1,4 +1,4 @@
-"""Photos through the workers: the same answers on both ways, errors, bounds, the deadline."""
+"""Photos through the workers: the same answers on both paths, errors, bounds, the deadline."""
 
 import asyncio
 import threading
@@ -11,6 +11,8 @@ import pytest
 
 from app.imaging.errors import BrokenPhoto
 from app.model.classifier import Classifier
+from app.serving import predictor as predictor_module
+from app.serving import worker
 from app.serving.admission import QueueFull
 from app.serving.predictor import Answer, ClientDisconnected, DeadlinePassed, Predictor
 from tests import pictures
@@ -26,8 +28,9 @@ class Batching:
     max_batch = 8
     exclusive = True
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, shift: int = 0) -> None:
         self._inner = classifier.engine
+        self._shift = shift  # another version: the outputs in another order
         self.sizes: list[int] = []
         self.entered = threading.Event()
         self.go = threading.Event()
@@ -37,7 +40,7 @@ class Batching:
         self.entered.set()
         assert self.go.wait(10)
         self.sizes.append(len(batch))
-        return self._inner.run(batch, alone)
+        return np.roll(self._inner.run(batch, alone), self._shift, axis=1)
 
     def warm(self) -> None:
         pass
@@ -97,9 +100,10 @@ async def until(true: Callable[[], bool]) -> None:
 def test_those_that_wait_go_in_one_batch(
     classifier: Classifier, predictor: Predictor, models: int
 ) -> None:
-    engine = Batching(classifier)
+    engines = [Batching(classifier, shift) for shift in range(models)]
+    engine = engines[0]
     # Two while a new version takes over; their photos must not be mixed up.
-    served = [Classifier(classifier.card, engine) for _ in range(models)]
+    served = [Classifier(classifier.card, each) for each in engines]
 
     async def ask() -> object:
         engine.go.clear()
@@ -114,10 +118,96 @@ def test_those_that_wait_go_in_one_batch(
 
     answers = run(ask)
     assert isinstance(answers, list)
-    expected = [classifier.predict(photo) for photo in PHOTOS]
+    expected = [served[number % models].predict(photo) for number, photo in enumerate(PHOTOS)]
     assert [answer.prediction for answer in answers] == expected
-    assert sum(engine.sizes) == len(PHOTOS)
-    assert models == 2 or engine.sizes == [1, 8, 3]
+    assert models == 2 or engine.sizes[:3] == [1, 8, 3]
+
+
+def test_on_a_cpu_photos_of_two_versions_are_no_batch(classifier: Classifier) -> None:
+    """Both wait while a new version takes over; each version has its labels in another order."""
+    sizes: list[int] = []
+    predictor = Predictor(threads=1, max_queue=20, deadline=10, on_batch=sizes.append)
+    card = classifier.card
+    turned = card.model_copy(update={"labels": (*card.labels[1:], card.labels[0])})
+    served = [classifier, Classifier(turned, classifier.engine)]
+    order = [0, 1, 1, 0, 0]
+    entered, go = threading.Event(), threading.Event()
+
+    def block() -> bool:
+        entered.set()
+        return go.wait(10)
+
+    async def ask() -> list[Answer]:
+        blocked = asyncio.create_task(predictor.run(block, stays))
+        await until(entered.is_set)
+        waiting = [
+            asyncio.create_task(predictor.predict(served[which], PHOTOS[number], stays))
+            for number, which in enumerate(order)
+        ]
+        await until(lambda: predictor.waiting == len(order))
+        go.set()
+        await blocked
+        return await asyncio.gather(*waiting)
+
+    answers = run(ask)
+    predictor.stop()
+    assert isinstance(answers, list)
+    expected = [served[which].predict(PHOTOS[number]) for number, which in enumerate(order)]
+    assert [answer.prediction for answer in answers] == expected
+    assert sizes == [1, 2, 2]
+
+
+class Clock:
+    """A clock that only the stages of a photo move."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_each_stage_has_its_own_seconds(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch, exclusive: bool
+) -> None:
+    clock = Clock()
+    for module in (worker, predictor_module):
+        monkeypatch.setattr(module, "time", clock)
+    engine = Batching(classifier) if exclusive else classifier.engine
+    model = Classifier(classifier.card, engine)
+    decode, infer = model.pixels, engine.run
+    predictor = Predictor(threads=1, max_queue=20, deadline=10)
+    entered, go = threading.Event(), threading.Event()
+
+    def block() -> bool:
+        entered.set()
+        return go.wait(10)
+
+    def slow_decode(data: bytes) -> np.ndarray:
+        clock.now += 2
+        return decode(data)
+
+    def slow_infer(batch: np.ndarray, alone: bool = False) -> np.ndarray:
+        clock.now += 30
+        return infer(batch, alone)
+
+    monkeypatch.setattr(model, "pixels", slow_decode)
+    monkeypatch.setattr(engine, "run", slow_infer)
+
+    async def ask() -> Answer:
+        blocked = asyncio.create_task(predictor.run(block, stays))
+        await until(entered.is_set)
+        waiting = asyncio.create_task(predictor.predict(model, PHOTOS[0], stays))
+        await until(lambda: predictor.waiting == 1)
+        clock.now += 400
+        go.set()
+        await blocked
+        return await waiting
+
+    answer = run(ask)
+    predictor.stop()
+    assert isinstance(answer, Answer)
+    assert (answer.queue, answer.decode, answer.infer) == (400, 2, 30)
 
 
 def test_a_broken_photo_harms_no_other(classifier: Classifier, predictor: Predictor) -> None:

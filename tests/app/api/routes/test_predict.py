@@ -8,11 +8,14 @@ import httpx
 import pytest
 
 from app.imaging import decode
+from app.model.classifier import Prediction
+from app.serving.predictor import Answer, Predictor
 from app.settings import Settings
 from tests import pictures
 from tests.conftest import serving
 
 PHOTOS = [pictures.encode(pictures.noise(seed, 100, 80), "JPEG") for seed in range(3)]
+STAGES = ("queue", "decode", "infer")
 BROKEN = PHOTOS[0][: len(PHOTOS[0]) // 2]
 
 
@@ -128,11 +131,44 @@ def test_only_the_formats_of_the_settings_are_accepted(small: httpx.Client) -> N
     assert answer.json()["detail"].endswith("in an accepted format: PNG.")
 
 
-def test_the_time_of_each_stage_is_told(service: httpx.Client) -> None:
-    header = service.post("/predict", files={"file": PHOTOS[0]}).headers["server-timing"]
-    stages = dict(stage.split(";dur=") for stage in header.split(", "))
-    assert list(stages) == ["queue", "decode", "infer"]
-    assert all(float(milliseconds) >= 0 for milliseconds in stages.values())
+def test_the_time_of_each_stage_is_told(
+    service: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def predict(*_: object) -> Answer:
+        return Answer(Prediction("cat", 0.75, {"cat": 0.75, "dog": 0.25}), 0.5, 0.25, 0.125)
+
+    def seconds() -> list[float]:
+        text = service.get("/metrics").text
+        sums = (f'photo_stage_seconds_sum{{stage="{stage}"}} ' for stage in STAGES)
+        return [float(text.split(each)[1].split()[0]) if each in text else 0 for each in sums]
+
+    monkeypatch.setattr(Predictor, "predict", predict)
+    before = seconds()
+    answer = service.post("/predict", files={"file": PHOTOS[0]})
+    assert answer.headers["server-timing"] == "queue;dur=500.0, decode;dur=250.0, infer;dur=125.0"
+    grown = [after - earlier for after, earlier in zip(seconds(), before, strict=True)]
+    assert grown == pytest.approx([0.5, 0.25, 0.125])
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(("size", "status"), [(5_000, 200), (5_001, 413)])
+def test_the_limit_of_bytes_is_exact(chunked: bool, size: int, status: int) -> None:
+    photo = pictures.encode(pictures.gradient(), "JPEG").ljust(size, b"\0")
+    content = iter([photo[:4_000], photo[4_000:]]) if chunked else photo
+    with serving(Settings(max_bytes=5_000)) as client:
+        answer = client.post("/predict", content=content, headers={"Content-Type": "image/jpeg"})
+    assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("kind", ["text", "file"])
+@pytest.mark.parametrize(("parts", "status"), [(10, 200), (11, 400)])
+def test_the_limit_of_parts_is_exact(
+    service: httpx.Client, kind: str, parts: int, status: int
+) -> None:
+    name = None if kind == "text" else "a.jpg"
+    others = [(f"other{number}", (name, b"x")) for number in range(parts - (kind == "file"))]
+    answer = service.post("/predict", files=[*others, ("file", ("a.jpg", PHOTOS[0]))])
+    assert answer.status_code == status, answer.text
 
 
 @pytest.mark.parametrize(
