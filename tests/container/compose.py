@@ -87,6 +87,7 @@ class Project:
         self._env_file.write_text("".join(f"{key}={value}\n" for key, value in chosen.items()))
         images: dict[str, Any] = {"api": {"image": image(target)}}
         images["train"] = {"image": image("train"), "profiles": ["train"]}
+        images["proxy"] = {"image": image("proxy"), "profiles": ["proxy"]}
         if quick:
             images["api"]["healthcheck"] = {"interval": "1s", "timeout": "2s", "retries": 2}
         override.write_text(json.dumps({"services": images}))

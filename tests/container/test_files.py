@@ -22,7 +22,7 @@ EXAMPLE = (ROOT / ".env.example").read_text()
 def compose(*files: Path, words: tuple[str, ...] = ()) -> str:
     """`docker compose config` with no settings but the files' own."""
     named = [word for file in files for word in ("-f", str(file))]
-    empty = ("--env-file", "/dev/null", "--profile", "train")
+    empty = ("--env-file", "/dev/null", "--profile", "*")
     return docker("compose", *named, *empty, "config", *words).stdout
 
 
@@ -55,12 +55,21 @@ def test_the_overlay_reserves_a_gpu_and_loosens_nothing(name: str) -> None:
     assert overlaid["image"] != plain["image"]
 
 
-def test_both_services_are_hardened() -> None:
-    for name in ("api", "train"):
+def test_every_service_is_hardened() -> None:
+    for name in ("api", "train", "proxy"):
         hardened = service(name, BASE)
         assert hardened["read_only"] is True
         assert hardened["cap_drop"] == ["ALL"]
         assert hardened["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_the_proxy_is_started_only_when_asked_for() -> None:
+    plain = docker("compose", "-f", str(BASE), "--env-file", "/dev/null", "config", "--services")
+    assert plain.stdout.split() == ["api"]
+    proxy = service("proxy", BASE)
+    assert [port["published"] for port in proxy["ports"]] == ["80", "443"]
+    assert all(volume["read_only"] for volume in proxy["volumes"])
+    assert proxy["user"] == "101:101"
 
 
 def test_the_example_names_every_variable_and_sets_none() -> None:

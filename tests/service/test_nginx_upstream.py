@@ -1,0 +1,152 @@
+"""deploy/nginx.conf on the side of the service: connections, instances, failures."""
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from app.server.server import Server
+from app.settings import Settings
+from benchmarks.harness.server import free_port
+from tests.service.busy import PHOTO
+from tests.service.nginx import CONFIGURATION, connected, problem, proxying
+
+SECOND = "#server 127.0.0.1:8001;"
+
+
+def seconds(directive: str) -> float:
+    """The time that the configuration gives a directive, in the upstream block or outside."""
+    return float(re.findall(rf"^ +{directive} (\d+)s;", CONFIGURATION, re.MULTILINE)[0])
+
+
+def keep_alive() -> float:
+    config: uvicorn.Config = Server(FastAPI(), Settings()).config
+    return config.timeout_keep_alive
+
+
+def test_its_times_fit_the_services() -> None:
+    upstream = CONFIGURATION[CONFIGURATION.index("upstream service") :]
+    unused = float(re.findall(r"keepalive_timeout (\d+)s;", upstream)[0])
+    assert unused <= keep_alive() - 1
+    assert seconds("proxy_read_timeout") > Settings().deadline_seconds
+    assert Settings().max_bytes == 20 * 1024**2
+    assert "client_max_body_size 20m;" in CONFIGURATION
+
+
+@contextmanager
+def upstream(talk: Callable[[socket.socket], object]) -> Iterator[tuple[int, list[socket.socket]]]:
+    """A stand-in for the service that closes connections after `talk`; its port, and those."""
+    accepted: list[socket.socket] = []
+
+    def handle(connection: socket.socket) -> None:
+        with connection:
+            talk(connection)
+
+    def accept() -> None:
+        while True:
+            try:
+                accepted.append(listener.accept()[0])
+            except OSError:
+                return
+            threading.Thread(target=handle, args=(accepted[-1],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield listener.getsockname()[1], accepted
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def hang_up(connection: socket.socket) -> None:
+    connection.recv(100_000)
+
+
+def never_answer(connection: socket.socket) -> None:
+    while connection.recv(100_000):
+        pass
+
+
+def answer_once(connection: socket.socket) -> None:
+    """Close the connection when a second request comes, as if both had crossed on their way."""
+    connection.recv(100_000)
+    connection.sendall(b"HTTP/1.1 422 No\r\nContent-Length: 0\r\n\r\n")
+    connection.recv(100_000)
+
+
+def test_no_request_meets_a_connection_that_the_service_closes(
+    tmp_path: Path, certificate: Path, service: httpx.Client
+) -> None:
+    folders = [tmp_path / name for name in ("real", "crossing")]
+    for folder in folders:
+        folder.mkdir()
+    with (
+        upstream(answer_once) as (port, _),
+        proxying(folders[0], certificate, service.base_url.port or 0) as real,
+        proxying(folders[1], certificate, port) as crossing,
+        ThreadPoolExecutor(24) as pool,
+    ):
+
+        def post(client: httpx.Client) -> int:
+            raw = {"Content-Type": "image/jpeg"}
+            return client.post("/predict", content=b"", headers=raw).status_code
+
+        assert post(crossing.client) == 422
+        assert set(pool.map(post, [real.client] * 24)) == {422}
+        time.sleep(keep_alive() - 0.05)  # the service closes its connections from now on
+        assert post(crossing.client) == 422
+        for _ in range(6):
+            assert set(pool.map(post, [real.client] * 24)) == {422}
+
+
+def test_a_service_that_is_down_is_502(tmp_path: Path, certificate: Path) -> None:
+    with proxying(tmp_path, certificate, free_port()) as proxy:
+        answer = proxy.client.post("/predict?secret=1", files={"file": PHOTO})
+        assert problem(answer, 502)["instance"] == "/predict"
+        assert answer.headers["retry-after"] == "5"
+        # What would break the JSON is not repeated in it.
+        odd = b'GET /"\\ HTTP/1.1\r\nHost: a\r\nX-Request-ID: "\\\r\nConnection: close\r\n\r\n'
+        with connected(proxy, odd) as connection:
+            text = connection.makefile("rb").read().partition(b"\r\n\r\n")[2]
+            assert json.loads(text)["instance"] == ""
+    log = (tmp_path / "access.log").read_text()
+    assert '"POST /predict" 502' in log
+    assert "secret" not in log
+
+
+def test_a_service_that_does_not_answer_is_504(tmp_path: Path, certificate: Path) -> None:
+    short = {"proxy_read_timeout 30s;": "proxy_read_timeout 300ms;"}
+    with upstream(never_answer) as (port, _), proxying(tmp_path, certificate, port, short) as proxy:
+        problem(proxy.client.post("/predict", content=PHOTO), 504)
+
+
+@pytest.mark.parametrize(("method", "times"), [("GET", 2), ("POST", 1)])
+def test_a_photo_is_not_sent_to_a_second_instance(
+    tmp_path: Path, certificate: Path, method: str, times: int
+) -> None:
+    with upstream(hang_up) as (first, received), upstream(hang_up) as (second, more):
+        two = {SECOND: f"server 127.0.0.1:{second};"}
+        with proxying(tmp_path, certificate, first, two) as proxy:
+            assert proxy.client.request(method, "/predict", content=PHOTO).status_code == 502
+        assert len(received) + len(more) == times
+
+
+def test_another_instance_answers_for_one_that_is_down(
+    tmp_path: Path, certificate: Path, service: httpx.Client
+) -> None:
+    two = {SECOND: f"server 127.0.0.1:{service.base_url.port};"}
+    with proxying(tmp_path, certificate, free_port(), two) as proxy:
+        for _ in range(4):
+            assert proxy.client.post("/predict", files={"file": PHOTO}).status_code == 200
