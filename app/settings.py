@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.imaging.decode import FORMATS, MAX_PIXELS
+from app.imaging.decode import MAX_PIXELS
+from app.imaging.formats import FORMATS
 from app.model.engine import Choice
 
 SHORTEST_KEY = 16  # characters of an API key

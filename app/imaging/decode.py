@@ -4,26 +4,13 @@ This is the only decoder of the project. Training and serving both call `decode`
 network sees every photo as it saw the photos that it was trained on.
 """
 
-import functools
 import io
 import warnings
 from collections.abc import Callable, Collection
 from math import prod
 
 import numpy as np
-
-# Importing a plugin registers it. Otherwise Pillow imports all its plugins for the first WebP.
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,  # noqa: F401 - imported to be registered
-    GifImagePlugin,  # noqa: F401
-    Image,
-    ImageOps,
-    JpegImagePlugin,  # noqa: F401
-    PngImagePlugin,  # noqa: F401
-    TiffImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
-)
+from PIL import ExifTags, Image
 
 from app.imaging.avif import frame_sizes
 from app.imaging.errors import (
@@ -34,29 +21,30 @@ from app.imaging.errors import (
     UnsupportedFormat,
     UnsupportedPixels,
 )
+from app.imaging.formats import FORMATS, format_of, register_heic
+from app.imaging.pixels import eight_bit, over_white
+from app.imaging.repair import JPEG_END, is_complete, png_without_metadata
 
-# Most frequent first. Only the parser of the format that a file claims to have gets the file.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIC")
-
-# The brands of still pictures in ISO/IEC 23008-12 (HEIF) and the AV1 image file format.
-_BRANDS = {
-    b"avif": "AVIF", b"avis": "AVIF",
-    b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC",
-    b"hevc": "HEIC", b"hevx": "HEIC", b"hevm": "HEIC", b"hevs": "HEIC",
-}  # fmt: skip
-
-# Below Pillow's own limit of 89 megapixels; a 48-megapixel phone photo passes.
-MAX_PIXELS = 50_000_000
+# Below Pillow's own limit of 89 megapixels; the photo of a 50-megapixel phone passes.
+MAX_PIXELS = 64_000_000
 
 _PLANES = 3  # an AVIF may hold so many pictures of the largest size
+
+# EXIF orientation -> what turns the photo upright; 1 is upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 MODES = {1: "L", 3: "RGB"}  # channels -> Pillow mode
 
 # Beyond its limit Pillow only warns; such a photo has to be refused.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
-
-# The callers run one thread per core; the AVIF decoder would start as many for each photo.
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 def decode(
@@ -129,33 +117,58 @@ def _decode(
     """Decode, turn upright, convert to `mode` and resize to `target(upright size)`."""
     if not data:
         raise EmptyPhoto
-    name = _name(data[:256])
+    name = format_of(data)
     if name is None or name not in formats:
         raise UnsupportedFormat(formats)
+    if name == "PNG":
+        data = png_without_metadata(data)
     image = _open(data, name, max_pixels)
     try:
-        # A JPEG can be decoded at 1/2, 1/4 or 1/8 scale at a fraction of the cost. The square
-        # covers both orientations, as the EXIF tag has not been read yet.
-        image.draft(mode, (side, side))
-        image.load()
-        image = _upright(image)
-        image = _eight_bit(image, mode)
-        return image.resize(target(image.size), Image.Resampling.BILINEAR)
+        image = _load(image, data, name, mode, side)
+        turn = _turn(image)
+        image = eight_bit(image, mode)
+        if turn is not None:
+            image = image.transpose(turn)
+        image = image.resize(target(image.size), Image.Resampling.BILINEAR)
+        return over_white(image, mode)
     except PhotoError:
         raise
     except Exception as error:  # Pillow's parsers raise anything on hostile bytes
         raise BrokenPhoto(name, _reason(error)) from error
 
 
+def _load(image: Image.Image, data: bytes, name: str, mode: str, side: int) -> Image.Image:
+    """Decode the pixels; a JPEG may lack its end marker, if no row is missing."""
+    # A JPEG can be decoded at 1/2, 1/4 or 1/8 scale at a fraction of the cost. The square covers
+    # both orientations, as the EXIF tag has not been read yet.
+    image.draft(mode, (side, side))
+    try:
+        image.load()
+    except OSError:
+        if name != "JPEG":
+            raise
+        ended = Image.OPEN[name][0](io.BytesIO(data + JPEG_END), "")
+        ended.draft(mode, (side, side))
+        ended.load()
+        if not is_complete(ended):
+            raise
+        return ended
+    return image
+
+
 def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
     """Read the header as one of the format `name`, and check the size against the limit."""
     if name == "HEIC":
-        _register_heic()
+        register_heic()
+    # The plugin itself instead of Image.open, which does not tell why a plugin refuses a file.
+    parser = Image.OPEN["HEIF" if name == "HEIC" else name][0]
     try:
-        image = Image.open(io.BytesIO(data), formats=["HEIF" if name == "HEIC" else name])
+        image = parser(io.BytesIO(data), "")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooManyPixels(max_pixels, None) from error
     except Exception as error:
+        if "unknown pixel mode" in str(error):
+            raise UnsupportedPixels("of this file") from error
         raise BrokenPhoto(name, "its header is damaged or cut off") from error
     if image.width * image.height > max_pixels:
         raise TooManyPixels(max_pixels, image.size)
@@ -178,51 +191,12 @@ def _check_frames(data: bytes, max_pixels: int) -> None:
         raise TooManyPixels(max_pixels, None)
 
 
-def _name(prefix: bytes) -> str | None:
-    """The format that a file starting with `prefix` claims to be, of `FORMATS`, if any."""
-    if prefix[4:8] == b"ftyp":
-        # The major brand first. The brand "mif1" only says that compatible brands follow.
-        brands = [prefix[8:12], *(prefix[at : at + 4] for at in range(16, len(prefix), 4))]
-        length = int.from_bytes(prefix[:4], "big")
-        return next(filter(None, map(_BRANDS.get, brands[: max(1, length // 4 - 3)])), None)
-    for name in FORMATS:
-        accept = Image.OPEN[name][1] if name in Image.OPEN else None
-        # A plugin answers True, or a text that says why it cannot read a file of its format.
-        if accept is not None and accept(prefix):
-            return name
-    return None
-
-
-@functools.cache
-def _register_heic() -> None:
-    """Import the HEIC plugin with the first HEIC photo, because it takes memory."""
-    import pillow_heif
-
-    pillow_heif.options.DECODE_THREADS = 1
-    pillow_heif.register_heif_opener()
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; ignore a damaged EXIF block, as browsers do."""
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What turns the photo upright. Only the orientation's tag is read, whatever the others are."""
     try:
-        return ImageOps.exif_transpose(image)
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # EXIF is a TIFF file of its own; its parser can raise anything
-        return image
-
-
-def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
-    """Convert any pixel type to 8-bit "L" or "RGB", transparency laid over white."""
-    if image.mode.startswith("I;16"):
-        # convert("L") would clip 16-bit values at 255 instead of scaling them.
-        values = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    if image.mode in ("I", "F", "LAB"):
-        raise UnsupportedPixels(image.mode)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert(mode)
+        return None
 
 
 def _reason(error: Exception) -> str:

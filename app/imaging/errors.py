@@ -36,7 +36,7 @@ class UnsupportedPixels(PhotoError):
 
     def __init__(self, mode: str) -> None:
         super().__init__(
-            f"The pixel type {mode!r} has no standard conversion to 8-bit colour. "
+            f"The pixel type {mode} has no standard conversion to 8-bit colour. "
             "Save the photo with 8 or 16 bits per channel."
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from app.imaging import decode
+from app.imaging.formats import FORMATS
 from app.model.card import Card, Golden, ModelError, find_version, golden_pixels, load_card, matches
 from app.model.engine import Choice, Engine, load_engine
 from app.model.explainer import Explainer
@@ -33,7 +34,7 @@ class Classifier:
         engine: Engine,
         max_pixels: int = decode.MAX_PIXELS,
         folder: Path = Path(),
-        formats: Collection[str] = decode.FORMATS,
+        formats: Collection[str] = FORMATS,
         threads: int = 1,
     ) -> None:
         self.card = card
@@ -52,7 +53,7 @@ class Classifier:
         engine: Choice = "auto",
         threads: int = 1,
         max_pixels: int = decode.MAX_PIXELS,
-        formats: Collection[str] = decode.FORMATS,
+        formats: Collection[str] = FORMATS,
     ) -> "Classifier":
         """Load a model folder, warm it up, and check it against its card's golden predictions.
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app.imaging import decode
+from app.imaging.formats import FORMATS
 from app.model.classifier import Classifier
 from app.settings import Settings
 from tests import pictures
@@ -96,7 +97,7 @@ def test_the_model_is_described(service: httpx.Client) -> None:
     assert body["name"] == "cats-vs-dogs"
     assert body["labels"] == ["cat", "dog"]
     assert body["engine"] == "litert"
-    assert body["accepts"]["formats"] == list(decode.FORMATS)
+    assert body["accepts"]["formats"] == list(FORMATS)
     assert body["accepts"]["max_pixels"] == decode.MAX_PIXELS
     assert sum(layer["parameters"] for layer in body["layers"]) == body["parameters"]
     assert 0 <= body["metrics"]["test_accuracy"]["value"] <= 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.imaging.decode import FORMATS
+from app.imaging.formats import FORMATS
 from app.model.card import find_version, golden_pixels, load_card
 from app.model.classifier import GOLDEN_TOLERANCE
 from tests import pictures

@@ -16,7 +16,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
-from app.imaging import decode
+from app.imaging.formats import FORMATS
 from tests import pictures
 
 SEEDS = {
@@ -25,7 +25,7 @@ SEEDS = {
         pictures.with_orientation(pictures.noise(1, 40, 30), 6, name)
         if name not in ("GIF", "BMP") else pictures.encode(pictures.noise(2, 9, 30), name),
     ]
-    for name in decode.FORMATS
+    for name in FORMATS
 }  # fmt: skip
 
 # What generated photos and base64 are, for a schema cannot say it.
@@ -49,7 +49,7 @@ def mutated(draw: st.DrawFn, seed: bytes) -> bytes:
     return bytes(data[: draw(st.just(len(data)) | st.integers(0, len(data)))])
 
 
-@pytest.mark.parametrize("name", decode.FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=60, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
           suppress_health_check=list(HealthCheck))  # fmt: skip
 @given(data=st.data())

@@ -10,6 +10,7 @@ from PIL import Image
 
 from app.imaging import decode as images
 from app.imaging import errors
+from app.imaging.formats import FORMATS
 from tests import pictures
 
 
@@ -22,7 +23,7 @@ def reference(channels: int = 3) -> np.ndarray:
     return decode(pictures.encode(pictures.gradient(), "PNG"), channels).astype(int)
 
 
-@pytest.mark.parametrize("name", images.FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_every_accepted_format_gives_the_same_picture(name: str) -> None:
     options = {} if name in ("PNG", "GIF", "BMP", "TIFF") else {"quality": 95}
     got = decode(pictures.encode(pictures.gradient(), name, **options))
@@ -129,7 +130,7 @@ def test_a_detailed_jpeg_is_reduced_by_the_filter_and_not_more(width: int, heigh
     assert np.abs(got.astype(int) - np.asarray(expected)).mean() < 0.1
 
 
-@pytest.mark.parametrize("name", images.FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
 def test_a_truncated_file_is_broken(name: str, share: float) -> None:
     data = pictures.encode(pictures.noise(1, 100, 100), name)
@@ -164,14 +165,14 @@ def test_zero_bytes_are_an_empty_photo() -> None:
         decode(b"")
 
 
-@pytest.mark.parametrize("side", [8_000, 10_000, 20_000, 60_000])
+@pytest.mark.parametrize("side", [8_001, 10_000, 20_000, 60_000])
 def test_too_many_pixels_are_refused_by_the_header(side: int) -> None:
-    with pytest.raises(errors.TooManyPixels, match="at most 50,000,000"):
+    with pytest.raises(errors.TooManyPixels, match="at most 64,000,000"):
         decode(pictures.png_claiming(side, side))
 
 
-@pytest.mark.parametrize("name", [name for name in images.FORMATS if name != "JPEG"])
-@pytest.mark.parametrize("side", [8_000, 16_000])
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "JPEG"])
+@pytest.mark.parametrize("side", [8_200, 16_000])
 def test_a_bomb_of_any_format_is_refused_by_its_header(name: str, side: int) -> None:
     data = pictures.claiming(name, side)
     with pytest.raises(errors.TooManyPixels):
@@ -217,7 +218,7 @@ def test_a_one_pixel_photo_is_a_photo() -> None:
     assert decode(pictures.encode(Image.new("RGB", (1, 1), "red"))).shape == (48, 64, 3)
 
 
-@pytest.mark.parametrize("name", images.FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_damaged_bytes_never_raise_anything_else(name: str) -> None:
     data = pictures.encode(pictures.noise(2, 40, 40), name)
     random = np.random.default_rng(3)

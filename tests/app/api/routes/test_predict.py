@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.imaging import decode
+from app.imaging.formats import FORMATS
 from app.model.classifier import Prediction
 from app.serving.predictor import Answer, Predictor
 from app.settings import Settings
@@ -52,7 +53,7 @@ def test_json_gets_the_same_answer(service: httpx.Client, text: str) -> None:
     assert answer.json() == one(service, PHOTOS[0])
 
 
-@pytest.mark.parametrize("name", decode.FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_every_accepted_format_is_answered(service: httpx.Client, name: str) -> None:
     data = pictures.encode(pictures.noise(1, 100, 80), name)
     headers = {"Content-Type": f"image/{name.lower()}"}
