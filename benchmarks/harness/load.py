@@ -33,7 +33,7 @@ class Answer:
 
 
 @dataclass
-class Run:
+class LoadResult:
     """The answers of one run, in the order in which they came."""
 
     answers: list[Answer] = field(default_factory=list)
@@ -59,14 +59,14 @@ class Run:
         return len(self.times()) / max(ended - began, 1e-9)
 
 
-def multipart(data: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> bytes:
+def multipart_request(data: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> bytes:
     """The HTTP request that posts a photo to /predict as the multipart field `file`."""
     head = f'Content-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: {kind}'
     body = f"--{_BOUNDARY}\r\n{head}\r\n\r\n".encode() + data + f"\r\n--{_BOUNDARY}--\r\n".encode()
     return _post(body, f"multipart/form-data; boundary={_BOUNDARY}")
 
 
-def raw(data: bytes, kind: str = "image/jpeg") -> bytes:
+def raw_request(data: bytes, kind: str = "image/jpeg") -> bytes:
     """The HTTP request that posts a photo to /predict as it is."""
     return _post(data, kind)
 
@@ -76,7 +76,7 @@ class Connection:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._wire: _Wire | None = None
+        self._wire: _HttpProtocol | None = None
 
     async def send(self, request: bytes) -> Answer:
         """Send a request and wait for the end of its answer; never raises for a bad server."""
@@ -87,9 +87,11 @@ class Connection:
         try:
             if self._wire is None or self._wire.transport.is_closing():
                 async with asyncio.timeout(TIMEOUT_SECONDS):
-                    _, self._wire = await loop.create_connection(_Wire, "127.0.0.1", self._port)
+                    _, self._wire = await loop.create_connection(
+                        _HttpProtocol, "127.0.0.1", self._port
+                    )
             connected = True
-            timer = loop.call_later(TIMEOUT_SECONDS, self._wire.give_up)
+            timer = loop.call_later(TIMEOUT_SECONDS, self._wire.abort)
             status = await self._wire.exchange(request)
         except OSError:  # TimeoutError is one, too
             pass  # nobody listens there
@@ -101,11 +103,11 @@ class Connection:
     def close(self) -> None:
         """Close the connection; the next request opens another."""
         if self._wire:
-            self._wire.give_up()
+            self._wire.abort()
         self._wire = None
 
 
-class _Wire(asyncio.Protocol):
+class _HttpProtocol(asyncio.Protocol):
     """A connection as the event loop sees it."""
 
     transport: asyncio.Transport
@@ -121,10 +123,10 @@ class _Wire(asyncio.Protocol):
         self.transport.write(request)
         return self._status
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Hang up."""
         self.transport.abort()
-        self._tell(BROKEN)
+        self._resolve(BROKEN)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP's
         """See `asyncio.Protocol`."""
@@ -132,7 +134,7 @@ class _Wire(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """The server hung up; an answer that it had not ended is none."""
-        self._tell(BROKEN)
+        self._resolve(BROKEN)
 
     def data_received(self, data: bytes) -> None:
         """A part of the answer; its end is known by Content-Length."""
@@ -143,24 +145,24 @@ class _Wire(asyncio.Protocol):
         head = head.lower() + b"\r\n"
         length = head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0].strip()
         if not length.isdigit() or not head[9:12].isdigit():
-            self.give_up()
+            self.abort()
         elif len(body) >= int(length):
             if b"\r\nconnection: close" in head:
                 self.transport.close()
-            self._tell(int(head[9:12]))
+            self._resolve(int(head[9:12]))
 
-    def _tell(self, status: int) -> None:
+    def _resolve(self, status: int) -> None:
         if self._status and not self._status.done():
             self._status.set_result(status)
 
 
-async def in_turn(
+async def closed_loop(
     port: int,
     requests: Iterable[bytes],
     clients: int,
     stop: Callable[[], bool] = lambda: False,
     on_answer: Callable[[int, Answer], None] = lambda *_: None,
-) -> Run:
+) -> LoadResult:
     """A closed loop: each client sends the next request when its last one is answered.
 
     Args:
@@ -170,7 +172,7 @@ async def in_turn(
         stop: asked before each request; True ends the run, too.
         on_answer: told the request's number and its answer.
     """
-    run = Run()
+    run = LoadResult()
     numbered = enumerate(requests)
 
     async def client() -> None:
@@ -189,9 +191,9 @@ async def in_turn(
     return run
 
 
-async def at_rate(
-    port: int, requests: Sequence[bytes], rate: float, seconds: float, most: int
-) -> Run:
+async def open_loop(
+    port: int, requests: Sequence[bytes], rate: float, seconds: float, max_connections: int
+) -> LoadResult:
     """An open loop: a request is due every 1/rate seconds, whatever was answered meanwhile.
 
     Args:
@@ -201,8 +203,8 @@ async def at_rate(
         seconds: how long.
         most: requests under way at a time; what is due beyond that counts as `Run.unsent`.
     """
-    run = Run()
-    idle = [Connection(port) for _ in range(most)]
+    run = LoadResult()
+    idle = [Connection(port) for _ in range(max_connections)]
     under_way: set[asyncio.Task[None]] = set()
 
     async def one(connection: Connection, request: bytes) -> None:

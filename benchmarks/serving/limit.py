@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from app.model.classifier import Classifier
-from benchmarks.harness.photos import photos_of
+from benchmarks.harness.photos import load_photos
 from benchmarks.harness.server import ROOT
 from training.cli import CommandError, Parser, positive, positive_real, run
 
@@ -32,10 +32,10 @@ def main() -> None:
     arguments = parser.parse_args()
     threads = arguments.threads
     classifier = Classifier.load(arguments.model, engine="litert", threads=threads)
-    print(f"{rate(classifier, photos_of(arguments.photos), threads, arguments.seconds):.2f}")
+    print(f"{rate(classifier, load_photos(arguments.photos), threads, arguments.seconds):.2f}")
 
 
-def limit(model: Path, photos: list[bytes], threads: int, seconds: float) -> float:
+def measure_limit(model: Path, photos: list[bytes], threads: int, seconds: float) -> float:
     """Run this command in a process of its own.
 
     Args:
