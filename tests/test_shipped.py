@@ -11,8 +11,8 @@ from app.imaging.decode import decode
 from app.model.card import KERAS, load_card
 from app.model.classifier import Classifier
 from tests.conftest import ROOT, Command
-from training.data.archives import open_originals
-from training.evaluation.metrics import wilson
+from training.data.archives import open_archive
+from training.evaluation.metrics import wilson_interval
 from training.networks.architectures import cats_vs_dogs
 from training.networks.flops import multiply_adds
 
@@ -54,10 +54,10 @@ def test_http_answers_as_the_keras_network_does(service: httpx.Client, photos_da
     network = keras.saving.load_model(CATS / KERAS, compile=False)
     side = network.input_shape[1]
     differences = []
-    with open_originals(photos_data / "train.zip") as originals:
+    with open_archive(photos_data / "train.zip") as archive:
         for name in ("cat", "dog"):
             for number in range(1500, 1600):
-                data = originals.read((name, number))
+                data = archive.read((name, number))
                 answer = service.post("/predict", files={"file": data}).json()
                 pixels = decode(data, side, side, 3)[np.newaxis].astype(np.float32)
                 dog = float(keras.ops.convert_to_numpy(network(pixels, training=False))[0, 0])
@@ -79,7 +79,7 @@ def test_natural_size_photos_do_as_well_as_the_test_photos(
         headers = {"Content-Type": "image/jpeg"}
         answer = service.post("/predict", content=photo.read_bytes(), headers=headers).json()
         right += answer["label"] == photo.name.split(".")[0]
-    low, high = wilson(right, len(photos))
+    low, high = wilson_interval(right, len(photos))
     print(f"natural size: {right} of {len(photos)} right, 95 % interval {low:.3f} to {high:.3f}")
     assert low <= load_card(CATS).metrics["test_accuracy"].value <= high
 
@@ -96,9 +96,9 @@ def test_the_digits_cards_figure_is_reproduced(photos_data: Path, command: Comma
 def test_the_cats_and_dogs_cards_figure_is_reproduced(photos_data: Path, folder: Path) -> None:
     classifier = Classifier.load(folder)
     right = 0
-    with open_originals(photos_data / "train.zip") as originals:
+    with open_archive(photos_data / "train.zip") as archive:
         for number in range(1500, 2500):
             for name in ("cat", "dog"):
-                right += classifier.predict(originals.read((name, number))).label == name
+                right += classifier.predict(archive.read((name, number))).label == name
     # Another processor may round another way: a photo or two on the edge.
     assert right / 2000 == pytest.approx(classifier.card.metrics["test_accuracy"].value, abs=0.0015)

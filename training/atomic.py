@@ -1,4 +1,4 @@
-"""Folders that are complete or not there: written beside, renamed into place."""
+"""Write a folder or a text file atomically: readers see all of it or nothing."""
 
 import os
 import shutil
@@ -9,50 +9,50 @@ from pathlib import Path
 
 from training.cli import CommandError
 
-_MARK = ".partial-"
+_PARTIAL = ".partial-"
 
 
 @contextmanager
-def staged(destination: Path, *, replace: bool = False) -> Iterator[Path]:
-    """A fresh folder that becomes `destination` when the block ends without an exception.
+def atomic_folder(destination: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder and rename it to `destination` when the block ends.
 
-    Until then `destination` is untouched; after an exception the fresh folder is gone. What
-    a killed process left beside it is removed by the next call.
+    An exception in the block deletes the temporary folder and leaves `destination` as it was.
+    Each call also deletes the temporary folders that killed processes left behind.
 
     Args:
-        destination: the folder to make.
-        replace: an existing `destination` gives way; otherwise it is an error.
+        destination: the folder to create.
+        replace: replace an existing `destination` instead of raising an error.
 
     Raises:
         CommandError: `destination` exists and `replace` is false.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(destination)
-    fresh = destination.with_name(f".{destination.name}{_MARK}{os.getpid()}")
-    fresh.mkdir()
+    temporary = destination.with_name(f".{destination.name}{_PARTIAL}{os.getpid()}")
+    temporary.mkdir()
     try:
-        yield fresh
-        _move(fresh, destination, replace)
+        yield temporary
+        _move(temporary, destination, replace)
     except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def _move(fresh: Path, destination: Path, replace: bool) -> None:
+def _move(temporary: Path, destination: Path, replace: bool) -> None:
     if not destination.exists():
-        fresh.rename(destination)
+        temporary.rename(destination)
         return
     if not replace:
         raise CommandError(f"{destination} exists already; nothing was changed.")
-    # A folder cannot be renamed onto a full one: the old one steps aside first.
+    # A folder cannot be renamed onto a folder that has files: move the old one away first.
     aside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.old-", dir=destination.parent))
     destination.rename(aside / destination.name)
-    fresh.rename(destination)
+    temporary.rename(destination)
     shutil.rmtree(aside)
 
 
 def _remove_leftovers(destination: Path) -> None:
-    for leftover in destination.parent.glob(f".{destination.name}{_MARK}*"):
+    for leftover in destination.parent.glob(f".{destination.name}{_PARTIAL}*"):
         process = leftover.name.rpartition("-")[2]
         if process.isdecimal() and not _is_alive(int(process)):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -60,9 +60,9 @@ def _remove_leftovers(destination: Path) -> None:
 
 def _is_alive(process: int) -> bool:
     if process == os.getpid():
-        return False  # our own number, from an earlier start of a container
+        return False  # an earlier container had a process with the same id
     if os.name != "posix":
-        return True  # Windows has no harmless signal to ask with
+        return True  # Windows has no signal that only checks whether a process exists
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -73,7 +73,7 @@ def _is_alive(process: int) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole: readers see the old content or the new, never a part."""
-    fresh = path.with_name(f".{path.name}{_MARK}{os.getpid()}")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    """Replace a text file (UTF-8) atomically: readers see the old content or the new one."""
+    temporary = path.with_name(f".{path.name}{_PARTIAL}{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

@@ -1,4 +1,4 @@
-"""What every command line of this package shares: one-line errors and exit codes."""
+"""Argument parsing, error messages, exit codes and progress bars of all commands."""
 
 import argparse
 import math
@@ -14,11 +14,11 @@ from app.model.card import ModelError
 
 
 class CommandError(ValueError):
-    """The command cannot go on. The message is one line: what, what was expected, what to do."""
+    """The command cannot continue; the message says what is wrong, expected and to be done."""
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line instead of the whole usage."""
+    """An argument parser that prints errors as one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         """Print the message and exit with 2."""
@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def natural(text: str) -> int:
-    """A whole number from 0, as an argument's type."""
+    """Parse a whole number from 0 to 2**63 - 1; an argparse type."""
     number = int(text)
     if not 0 <= number < 2**63:
         raise ValueError
@@ -34,7 +34,7 @@ def natural(text: str) -> int:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1, as an argument's type."""
+    """Parse a whole number from 1 to 2**63 - 1; an argparse type."""
     number = natural(text)
     if number == 0:
         raise ValueError
@@ -42,27 +42,27 @@ def positive(text: str) -> int:
 
 
 def positive_real(text: str) -> float:
-    """A finite number above 0, as an argument's type."""
+    """Parse a finite number above 0; an argparse type."""
     number = float(text)
     if not 0 < number < math.inf:
         raise ValueError
     return number
 
 
-# argparse says "invalid <name> value"; these are the words for the functions above.
+# argparse prints "invalid NAME value" with the name of the type's function.
 natural.__name__ = "whole number"
 positive.__name__ = "whole number from 1"
 positive_real.__name__ = "number above 0"
 
 
 def require_writable(option: str, path: Path) -> None:
-    """Find out before hours of work whether a folder can be made at `path`.
+    """Check before a long computation that a folder can be created at `path`, given by `option`.
 
     Raises:
-        CommandError: it cannot.
+        CommandError: no folder can be created there.
     """
     parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    # For root everything has the permission, also where nothing can be made.
+    # The permission bits are not enough: root passes them also on a read-only file system.
     try:
         tempfile.TemporaryDirectory(prefix=".trial-", dir=parent).cleanup()
     except OSError as error:
@@ -72,25 +72,21 @@ def require_writable(option: str, path: Path) -> None:
 
 
 def run(prog: str, main: Callable[[], None]) -> None:
-    """Run a command's main function, turning expected failures into one line and exit 2."""
+    """Run a command's main function; print an expected failure as one line and exit with 2."""
     try:
         main()
+        return
     except (CommandError, ModelError) as error:
-        sys.exit(_fail(prog, str(error)))
-    except OSError as error:  # a full disk, a folder without permission
-        where = f"{error.filename}: " if error.filename else ""
-        sys.exit(_fail(prog, f"{where}{error.strerror or error}"))
+        message = str(error)
+    except OSError as error:  # for example a full disk or a missing permission
+        message = f"{error.filename}: " if error.filename else ""
+        message += error.strerror or str(error)
     except KeyboardInterrupt:
-        print(f"\n{prog}: interrupted", file=sys.stderr)
-        sys.exit(130)
+        Parser(prog).exit(130, f"\n{prog}: interrupted\n")
+    Parser(prog).exit(2, f"{prog}: error: {' '.join(message.split())}\n")
 
 
 def progress(items: Any, what: str, unit: str, **options: Any) -> "tqdm[Any]":
-    """A progress bar with the time left; in a log file, where no line is redrawn, a slow one."""
+    """Create a progress bar; it is updated rarely in a log file, which keeps every update."""
     pace = 0.1 if sys.stderr.isatty() else 10.0
     return tqdm(items, what, unit=unit, mininterval=pace, maxinterval=pace, **options)
-
-
-def _fail(prog: str, message: str) -> int:
-    print(f"{prog}: error: {' '.join(message.split())}", file=sys.stderr)
-    return 2

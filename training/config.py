@@ -1,4 +1,4 @@
-"""What a training is going to do: the recipe, the data and the model's name."""
+"""The configuration of one training: recipe, data, model name and precision."""
 
 from argparse import Namespace
 from dataclasses import asdict, dataclass, replace
@@ -12,13 +12,13 @@ from training.data.samples import Dataset
 from training.recipes.catalogue import RECIPES
 from training.recipes.recipe import Recipe
 
-# What the command may set instead of the recipe.
+# The recipe's fields that command-line options can override.
 _OVERRIDES = ("epochs", "seed", "learning_rate", "weights")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One training."""
+class TrainingConfig:
+    """The configuration of one training; `precision` is "float32" or "mixed_bfloat16"."""
 
     recipe: Recipe
     name: str
@@ -28,11 +28,11 @@ class Plan:
 
     @property
     def excluded(self) -> tuple[str, ...]:
-        """The photos never to train on; the recipe's names mean nothing in another data set."""
+        """The names of the photos to exclude; they apply to the recipe's own data set only."""
         return self.recipe.exclude if self.dataset.labels == self.recipe.labels else ()
 
     def settings(self) -> dict[str, Any]:
-        """What a resumed run must have in common with the interrupted one."""
+        """The settings that a resumed run must share with the interrupted one."""
         facts = {key: value for key, value in asdict(self.recipe).items() if key != "data"}
         return facts | {
             "labels": list(self.dataset.labels),
@@ -41,11 +41,11 @@ class Plan:
         }
 
 
-def make_plan(arguments: Namespace) -> Plan:
-    """The plan that the command's arguments ask for.
+def make_config(arguments: Namespace) -> TrainingConfig:
+    """Build the configuration from the command's arguments.
 
     Raises:
-        CommandError: the data is not there, or the name does not fit.
+        CommandError: the data is missing, a folder is not writable, or the name is invalid.
     """
     recipe = RECIPES[arguments.recipe]
     given = {name: getattr(arguments, name) for name in _OVERRIDES}
@@ -62,7 +62,8 @@ def make_plan(arguments: Namespace) -> Plan:
         raise CommandError(
             f"--name {name!r}: expected small letters, digits, '.', '_' and '-', e.g. my-fruit."
         )
-    return Plan(recipe, name, source, dataset, arguments.precision or _precision(recipe))
+    precision = arguments.precision or _choose_precision(recipe)
+    return TrainingConfig(recipe, name, source, dataset, precision)
 
 
 def _check_weights(arguments: Namespace) -> None:
@@ -77,18 +78,18 @@ def _check_weights(arguments: Namespace) -> None:
         raise CommandError(f"--weights {arguments.weights}: no such file.")
 
 
-def _precision(recipe: Recipe) -> str:
-    # It imports Keras: a mistake in the command should not wait for that.
-    from training.loop.precision import FLOAT, best_precision
+def _choose_precision(recipe: Recipe) -> str:
+    # Imported here because it imports Keras, and errors in the arguments should be quick.
+    from training.loop.precision import FLOAT32, best_precision
 
-    return best_precision() if recipe.mixed_precision else FLOAT
+    return best_precision() if recipe.mixed_precision else FLOAT32
 
 
 def _default_data(recipe: Recipe) -> Path:
     if recipe.data is None:
-        from training.data.mnist import keras_copy
+        from training.data.mnist import fetch_mnist
 
-        return keras_copy()
+        return fetch_mnist()
     if not recipe.data.is_dir():
         raise CommandError(
             f"{recipe.data}: no such folder. Make it with 'python -m training.split SOURCE', or "

@@ -1,35 +1,35 @@
-"""What a training would do, without doing it: `python -m training.fit --dry-run`."""
+"""Describe a training without running it, for `python -m training.fit --dry-run`."""
 
 from collections import Counter
 from math import ceil, prod
 
-from training.config import Plan
+from training.config import TrainingConfig
 from training.data.samples import SUBSETS
-from training.loop.build import input_of, served, source_of
+from training.loop.build import build_served, input_shape, source_shape
 
 _FLOAT = 4  # bytes
-_PROCESS = 600_000_000  # bytes that Python, Keras and TensorFlow take before any photo
+_PROCESS = 600_000_000  # bytes of memory that Python, Keras and TensorFlow need by themselves
 
 
-def forecast(plan: Plan) -> str:
-    """Data found, network, steps, estimated memory and disk, as text."""
-    recipe, dataset = plan.recipe, plan.dataset
+def describe(config: TrainingConfig) -> str:
+    """Return the data, network, steps and estimated memory and disk usage as text."""
+    recipe, dataset = config.recipe, config.dataset
     classes = len(dataset.labels)
-    network = served(recipe, classes)
-    shape = input_of(recipe, classes)
+    network = build_served(recipe, classes)
+    shape = input_shape(recipe, classes)
     lines = [
-        f"model    {plan.name}, recipe {recipe.name}, seed {recipe.seed}, {plan.precision}",
-        f"data     {plan.source}",
+        f"model    {config.name}, recipe {recipe.name}, seed {recipe.seed}, {config.precision}",
+        f"data     {config.source}",
     ]
     for subset in SUBSETS:
         counts = Counter(sample.label for sample in getattr(dataset, subset))
         each = ", ".join(f"{label} {counts[i]}" for i, label in enumerate(dataset.labels))
         lines.append(f"         {subset:<10} {sum(counts.values()):>6} photos: {each}")
     steps = ceil(len(dataset.train) / recipe.batch_size)
-    source = source_of(recipe, shape)
+    source = source_shape(recipe, shape)
     photos = len(dataset.train) * source.height * source.width * source.channels
     photos += len(dataset.validation) * shape.height * shape.width * shape.channels
-    # Forward results are kept for the backward pass, which needs about as much again.
+    # The backward pass needs the activations of the forward pass and as much again.
     maps = sum(prod(layer.output.shape[1:]) for layer in network.layers)
     activations = 2 * _FLOAT * recipe.batch_size * maps
     weights = 3 * _FLOAT * network.count_params()  # weights, gradients, one optimizer slot

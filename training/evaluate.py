@@ -1,9 +1,10 @@
-"""A saved model against labelled photos, through `app.model.classifier`, from the files' bytes.
+"""Evaluate a published model on labelled photos.
 
     python -m training.evaluate models/cats-vs-dogs data/cats_vs_dogs_small/test
     python -m training.evaluate models/cats-vs-dogs photos --report build/report
 
-The figures are those that a client of the service would measure.
+The photos go through `app.model.classifier` as raw bytes, as in the service, so a client of the
+service would measure the same figures.
 """
 
 import os
@@ -19,14 +20,14 @@ PROG = "python -m training.evaluate"
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = Parser(PROG, description="Test a published model on class folders of photos.")
     parser.add_argument("model", type=Path, help="a version folder, or a folder of versions")
     parser.add_argument("photos", type=Path, help="FOLDER/CLASS/PHOTO, or an .npz file's test set")
     parser.add_argument(
         "--report",
         type=Path,
-        help="a new folder for the figures as JSON, plots, and a sheet of the worst mistakes",
+        help="a new folder for metrics as JSON, plots, and a contact sheet of mistakes",
     )
     arguments = parser.parse_args()
     if arguments.report and arguments.report.exists():

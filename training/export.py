@@ -1,26 +1,26 @@
-"""Make the LiteRT files of a published version anew from its network.
-
-For a version that was published without what `/explain` and `/layers` need, or by a slower
-conversion. Everything else in the folder stays as it is:
+"""Convert the network of a published version to LiteRT again.
 
     python -m training.export models/cats-vs-dogs/1
+
+Use it for a version without the file that `/explain` and `/layers` need, or after the conversion
+was improved. All other files in the folder stay as they are.
 """
 
 from pathlib import Path
 
 from app.model.card import EXPLAIN, LITERT, find_version
 from training.cli import Parser, run
-from training.publishing.litert import convert_again
+from training.publishing.litert import reconvert
 
 PROG = "python -m training.export"
 
 
 def main() -> None:
-    """Make a published version's LiteRT files anew, checked, or change nothing."""
+    """Run the command."""
     parser = Parser(PROG, description="Make a published version's LiteRT files anew.")
     parser.add_argument("model", type=Path, help="a version folder, e.g. models/cats-vs-dogs/1")
     folder = find_version(parser.parse_args().model)
-    convert_again(folder)
+    reconvert(folder)
     print(f"made {folder / LITERT} and {folder / EXPLAIN}")
 
 

@@ -1,11 +1,11 @@
-"""Train one recipe and publish it.
+"""Train a recipe and publish the network as the next version of its model.
 
-python -m training.fit                                        cats and dogs, our recipe
-python -m training.fit --recipe lecture                       cats and dogs, the lecture's
-python -m training.fit --recipe finetune                      cats and dogs, from ImageNet
+python -m training.fit                                        cats and dogs, default recipe
+python -m training.fit --recipe lecture                       cats and dogs, the lecture's network
+python -m training.fit --recipe finetune                      cats and dogs, ImageNet weights
 python -m training.fit --recipe digits --data mnist.npz       the lecture's digits
 python -m training.fit --data photos --name fruit             your own FOLDER/CLASS/PHOTO
-python -m training.fit --resume                               after an interruption
+python -m training.fit --resume                               continue an interrupted training
 """
 
 import os
@@ -14,32 +14,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.cli import Parser, natural, positive, positive_real, run
-from training.config import Plan, make_plan
+from training.config import TrainingConfig, make_config
 from training.evaluation.report import as_text
 from training.recipes.catalogue import DEFAULT, RECIPES
 
 if TYPE_CHECKING:
     import keras
 
-    from training.data.cache import Decoded
-    from training.loop.checkpoint import State
-    from training.publishing.publish import Trained
+    from training.data.cache import DecodedSubset
+    from training.loop.checkpoint import TrainingState
+    from training.publishing.publish import TrainingResult
 
 PROG = "python -m training.fit"
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     arguments = _parser().parse_args()
-    # Keras is imported below this line only: a wrong option should not wait for it.
+    # Keras is imported after this line only, so that errors in the arguments are quick.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    plan = make_plan(arguments)
+    config = make_config(arguments)
     if arguments.dry_run:
-        from training.dry_run import forecast
+        from training.dry_run import describe
 
-        print(forecast(plan))
+        print(describe(config))
         return
-    _fit(plan, arguments)
+    _fit(config, arguments)
 
 
 def _parser() -> Parser:
@@ -56,12 +56,12 @@ def _parser() -> Parser:
     parser.add_argument(
         "--precision",
         choices=("float32", "mixed_bfloat16"),
-        help="of the arithmetic; without it, what the recipe and this machine can do",
+        help="precision of the arithmetic (default: what the recipe and this machine support)",
     )
     parser.add_argument(
         "--keep-duplicates",
         action="store_true",
-        help="train also on photos that look like one of validation or test",
+        help="keep training photos that look like one of validation or test",
     )
     parser.add_argument("--models", type=Path, default=Path("models"), help="where to publish")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where to keep checkpoints")
@@ -69,82 +69,83 @@ def _parser() -> Parser:
         "--cache", type=Path, default=Path("data/.cache"), help="where to keep decoded photos"
     )
     begin = parser.add_mutually_exclusive_group()
-    begin.add_argument("--resume", action="store_true", help="go on with the interrupted run")
-    begin.add_argument("--restart", action="store_true", help="discard the interrupted run")
-    begin.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    begin.add_argument("--resume", action="store_true", help="continue the interrupted run")
+    begin.add_argument("--restart", action="store_true", help="delete the interrupted run")
+    begin.add_argument("--dry-run", action="store_true", help="describe the training and stop")
     return parser
 
 
-def _fit(plan: Plan, arguments: Namespace) -> None:
+def _fit(config: TrainingConfig, arguments: Namespace) -> None:
     from training.data.cache import decode_samples
-    from training.data.filtering import contradictions, select
-    from training.loop.build import input_of, source_of
+    from training.data.filtering import filter_dataset, find_label_conflicts
+    from training.loop.build import input_shape, source_shape
     from training.loop.checkpoint import RunFolder
     from training.loop.trainer import train
     from training.publishing.publish import publish
 
-    recipe, classes = plan.recipe, len(plan.dataset.labels)
-    run_folder = RunFolder(arguments.runs / plan.name)
-    state = run_folder.begin(plan.settings(), resume=arguments.resume, restart=arguments.restart)
-    print(f"{plan.name}: recipe {recipe.name}, {state.epochs} of {recipe.epochs} epochs done")
+    recipe, classes = config.recipe, len(config.dataset.labels)
+    run_folder = RunFolder(arguments.runs / config.name)
+    state = run_folder.begin(config.settings(), resume=arguments.resume, restart=arguments.restart)
+    print(f"{config.name}: recipe {recipe.name}, {state.epochs} of {recipe.epochs} epochs done")
     print(f"checkpoints in {run_folder.path}; go on after an interruption with --resume")
-    dataset, dropped = select(
-        plan.dataset, arguments.cache, exclude=plan.excluded, deduplicate=recipe.deduplicate
+    dataset, dropped = filter_dataset(
+        config.dataset, arguments.cache, exclude=config.excluded, deduplicate=recipe.deduplicate
     )
-    shape = input_of(recipe, classes)
-    training = decode_samples(dataset.train, source_of(recipe, shape), "train", arguments.cache)
+    shape = input_shape(recipe, classes)
+    training = decode_samples(dataset.train, source_shape(recipe, shape), "train", arguments.cache)
     validation = decode_samples(dataset.validation, shape, "validation", arguments.cache)
     left_out = dropped | training.unreadable | validation.unreadable
     for name, why in left_out.items():
         print(f"left out {name}: {why}")
-    for line in contradictions(dataset):
+    for line in find_label_conflicts(dataset):
         print(f"warning: {line}")
-    network, state = train(recipe, classes, training, validation, run_folder, state, plan.precision)
-    trained = _finished(plan, network, state, training, validation)
+    network, state = train(
+        recipe, classes, training, validation, run_folder, state, config.precision
+    )
+    trained = _calibrated_result(config, network, state, training, validation)
     folder, evaluation = publish(trained, arguments.models, dataset)
     run_folder.finish()
     print(as_text(evaluation))
     print(f"published {folder}")
 
 
-def _finished(
-    plan: Plan,
+def _calibrated_result(
+    config: TrainingConfig,
     network: "keras.Model",
-    state: "State",
-    training: "Decoded",
-    validation: "Decoded",
-) -> "Trained":
-    """Calibrate the network and put together what is known of it."""
+    state: "TrainingState",
+    training: "DecodedSubset",
+    validation: "DecodedSubset",
+) -> "TrainingResult":
+    """Calibrate the network and collect what its card needs."""
     from training.loop.calibration import calibrate
-    from training.publishing.publish import Trained
+    from training.publishing.publish import TrainingResult
 
-    facts = _recipe_facts(plan, state)
-    if plan.recipe.calibrate:
+    kept_epoch = state.best_epoch if config.recipe.keep == "best" else state.epochs
+    metadata = _recipe_metadata(config, state, kept_epoch)
+    if config.recipe.calibrate:
         temperature = calibrate(network, validation.pixels, validation.labels)
-        facts["temperature"] = round(temperature, 4)
-    return Trained(
+        metadata["temperature"] = round(temperature, 4)
+    return TrainingResult(
         network=network,
-        name=plan.name,
-        labels=plan.dataset.labels,
-        recipe=facts,
+        name=config.name,
+        labels=config.dataset.labels,
+        recipe=metadata,
         data={
-            "source": plan.source.resolve().name,
-            "fingerprint": plan.dataset.fingerprint,
+            "source": config.source.resolve().name,
+            "fingerprint": config.dataset.fingerprint,
             "train": len(training.labels),
             "validation": len(validation.labels),
-            "test": len(plan.dataset.test),
+            "test": len(config.dataset.test),
         },
         history=state.history,
-        kept_epoch=_kept_epoch(plan, state),
+        kept_epoch=kept_epoch,
     )
 
 
-def _kept_epoch(plan: Plan, state: "State") -> int:
-    return state.best_epoch if plan.recipe.keep == "best" else state.epochs
-
-
-def _recipe_facts(plan: Plan, state: "State") -> dict[str, str | int | float | None]:
-    recipe = plan.recipe
+def _recipe_metadata(
+    config: TrainingConfig, state: "TrainingState", kept_epoch: int
+) -> dict[str, str | int | float | None]:
+    recipe = config.recipe
     return {
         "name": recipe.name,
         "network": recipe.network,
@@ -152,9 +153,9 @@ def _recipe_facts(plan: Plan, state: "State") -> dict[str, str | int | float | N
         "learning_rate": recipe.learning_rate,
         "batch_size": recipe.batch_size,
         "epochs": recipe.epochs,
-        "kept_epoch": _kept_epoch(plan, state),
+        "kept_epoch": kept_epoch,
         "seed": recipe.seed,
-        "precision": plan.precision,
+        "precision": config.precision,
         "minutes": round(sum(row["seconds"] or 0 for row in state.history) / 60, 1),
     }
 

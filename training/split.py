@@ -1,10 +1,9 @@
-"""The numbered originals -> train/ validation/ test/, as the lecture's `make_subset` does.
+"""Split an archive of numbered photos into train/, validation/ and test/, as the lecture does.
 
 python -m training.split dogs-vs-cats.zip        Kaggle's archive, or its folder
-python -m training.split --download              Microsoft's archive
+python -m training.split --download              download and split Microsoft's archive
 """
 
-from argparse import Namespace
 from pathlib import Path
 
 from training.cli import CommandError, Parser, positive, run
@@ -12,10 +11,10 @@ from training.data.archives import CLASSES
 from training.data.download import ADDRESS, SHA256, SIZE, download
 from training.data.samples import SUBSETS
 from training.data.subset import (
-    LECTURE,
+    LECTURE_RANGES,
     MANIFEST,
-    Report,
-    in_words,
+    SplitReport,
+    format_ranges,
     parse_range,
     require_disjoint,
     require_free,
@@ -27,33 +26,31 @@ DESTINATION = Path("data/cats_vs_dogs_small")
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     arguments = _parser().parse_args()
     if (arguments.source is None) != arguments.download:
         raise CommandError("give either SOURCE, a folder or zip of numbered photos, or --download.")
-    ranges = {subset: getattr(arguments, subset) or LECTURE[subset] for subset in SUBSETS}
+    ranges = {subset: getattr(arguments, subset) or LECTURE_RANGES[subset] for subset in SUBSETS}
     require_disjoint(ranges)
     require_free(arguments.output, arguments.force)
-    source = arguments.source or _downloaded(arguments)
+    source = arguments.source or download(
+        arguments.url, arguments.archive, arguments.size, arguments.sha256
+    )
     report = split(source, arguments.output, ranges, force=arguments.force)
-    _print(report, arguments.output)
-
-
-def _downloaded(arguments: Namespace) -> Path:
-    archive: Path = arguments.archive
-    return download(arguments.url, archive, arguments.size, arguments.sha256)
+    _print_report(report, arguments.output)
 
 
 def _parser() -> Parser:
     parser = Parser(PROG, description="Split numbered cat and dog photos as the lecture does.")
     parser.add_argument("source", nargs="?", type=Path, metavar="SOURCE", help="folder or zip")
     for subset in SUBSETS:
+        default = format_ranges(LECTURE_RANGES[subset])
         parser.add_argument(
             f"--{subset}",
             type=parse_range,
             action="append",
             metavar="START:END",
-            help=f"numbers of each class, END not included (default {in_words(LECTURE[subset])}); "
+            help=f"numbers of each class, END not included (default {default}); "
             "may be given several times",
         )
     parser.add_argument("--output", type=Path, default=DESTINATION, help="default %(default)s")
@@ -68,7 +65,7 @@ def _parser() -> Parser:
     return parser
 
 
-def _print(report: Report, destination: Path) -> None:
+def _print_report(report: SplitReport, destination: Path) -> None:
     for subset in SUBSETS:
         counts = ", ".join(f"{name} {report.count(f'{subset}/{name}')}" for name in CLASSES)
         print(f"{subset:<10} {report.count(subset):>6} photos: {counts}")

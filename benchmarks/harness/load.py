@@ -1,9 +1,8 @@
-"""A small load generator that keeps every answer: its status, its time, when it was sent.
+"""A load generator that keeps the status and the time of every answer.
 
-wrk measures throughput, but cannot tell the times of accepted requests from those of refused
-ones, nor send at a rate whatever the server does. This one can; a request costs it about a
-tenth of a millisecond, a third of it the system's, as requests are bytes made once, answers are
-hardly parsed, and a connection is a bare protocol: streams took a sixth more.
+The packaged tools wrk and hey cannot send at a fixed rate independently of the answers, send a
+different photo with each request and report its answer, or tell refused connections from dropped
+ones. `benchmarks.harness.wrk` is used where a throughput and percentiles are enough.
 """
 
 import asyncio
@@ -12,7 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-BROKEN = 0  # the status of a connection that was refused, or closed without an answer
+from httptools import HttpParserError, HttpResponseParser
+
+BROKEN = 0  # the status if the connection was refused, or closed before the answer was complete
 OK = 200
 TIMEOUT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.01
@@ -21,9 +22,10 @@ _BOUNDARY = "photo-boundary-7e9a"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One request: `sent` by time.perf_counter(), `seconds` from then to its answer's end.
+    """The answer to one request.
 
-    `connected` tells a connection that was closed or reset from one that was never made.
+    `sent` is the time.perf_counter() at sending, `seconds` the time until the answer was complete.
+    `connected` is false if the connection could not be opened.
     """
 
     status: int
@@ -33,25 +35,25 @@ class Answer:
 
 
 @dataclass
-class Run:
-    """The answers of one run, in the order in which they came."""
+class LoadResult:
+    """The answers of one run, in the order of their arrival."""
 
     answers: list[Answer] = field(default_factory=list)
-    late: list[float] = field(default_factory=list)  # seconds that `at_rate` sent too late
-    unsent: int = 0  # what `at_rate` could not send, as all connections were waiting
+    late: list[float] = field(default_factory=list)  # delays of `open_loop` in seconds
+    unsent: int = 0  # requests that `open_loop` skipped, as all connections were busy
 
     @property
     def statuses(self) -> Counter[int]:
-        """How many answers of each status; `BROKEN` for none."""
+        """The number of answers by status."""
         return Counter(answer.status for answer in self.answers)
 
     def times(self, status: int = OK) -> list[float]:
-        """The seconds of the answers with a status."""
+        """Return the seconds of the answers with this status."""
         return [answer.seconds for answer in self.answers if answer.status == status]
 
     @property
     def rate(self) -> float:
-        """Good answers a second, from the first request sent to the last answer."""
+        """Answers with status 200 per second, from the first request to the last answer."""
         if not self.answers:
             return 0.0
         began = min(answer.sent for answer in self.answers)
@@ -59,118 +61,112 @@ class Run:
         return len(self.times()) / max(ended - began, 1e-9)
 
 
-def multipart(data: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> bytes:
-    """The HTTP request that posts a photo to /predict as the multipart field `file`."""
+def multipart_request(data: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> bytes:
+    """Return the HTTP request that posts a photo to /predict as the multipart field `file`."""
     head = f'Content-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: {kind}'
     body = f"--{_BOUNDARY}\r\n{head}\r\n\r\n".encode() + data + f"\r\n--{_BOUNDARY}--\r\n".encode()
     return _post(body, f"multipart/form-data; boundary={_BOUNDARY}")
 
 
-def raw(data: bytes, kind: str = "image/jpeg") -> bytes:
-    """The HTTP request that posts a photo to /predict as it is."""
+def raw_request(data: bytes, kind: str = "image/jpeg") -> bytes:
+    """Return the HTTP request that posts a photo to /predict as a raw body."""
     return _post(data, kind)
 
 
 class Connection:
-    """One keep-alive connection, opened when it is needed, for one request at a time."""
+    """A keep-alive connection for one request at a time; it is opened when needed."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._wire: _Wire | None = None
+        self._http: _HttpProtocol | None = None
 
     async def send(self, request: bytes) -> Answer:
-        """Send a request and wait for the end of its answer; never raises for a bad server."""
+        """Send a request and wait for the complete answer; failures have the status BROKEN."""
         sent = time.perf_counter()
-        connected, status = False, BROKEN
         loop = asyncio.get_running_loop()
-        timer = None
         try:
-            if self._wire is None or self._wire.transport.is_closing():
+            if self._http is None or self._http.transport.is_closing():
                 async with asyncio.timeout(TIMEOUT_SECONDS):
-                    _, self._wire = await loop.create_connection(_Wire, "127.0.0.1", self._port)
-            connected = True
-            timer = loop.call_later(TIMEOUT_SECONDS, self._wire.give_up)
-            status = await self._wire.exchange(request)
-        except OSError:  # TimeoutError is one, too
-            pass  # nobody listens there
-        finally:
-            if timer:
-                timer.cancel()
-        return Answer(status, sent, time.perf_counter() - sent, connected)
+                    _, self._http = await loop.create_connection(
+                        _HttpProtocol, "127.0.0.1", self._port
+                    )
+        except OSError:  # includes TimeoutError
+            return Answer(BROKEN, sent, time.perf_counter() - sent, connected=False)
+        timer = loop.call_later(TIMEOUT_SECONDS, self._http.abort)
+        status = await self._http.exchange(request)
+        timer.cancel()
+        return Answer(status, sent, time.perf_counter() - sent)
 
     def close(self) -> None:
-        """Close the connection; the next request opens another."""
-        if self._wire:
-            self._wire.give_up()
-        self._wire = None
+        """Close the connection; the next request opens a new one."""
+        if self._http:
+            self._http.abort()
+        self._http = None
 
 
-class _Wire(asyncio.Protocol):
-    """A connection as the event loop sees it."""
+class _HttpProtocol(asyncio.Protocol):
+    """The callbacks of the event loop and of the HTTP parser."""
 
     transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self._received = b""
-        self._status: asyncio.Future[int] | None = None  # that is waited for
+        self._parser = HttpResponseParser(self)
+        self._status: asyncio.Future[int] | None = None  # of the current request
 
     def exchange(self, request: bytes) -> "asyncio.Future[int]":
-        """Send a request; the answer's status once it has ended, `BROKEN` if there is none."""
-        self._received = b""
+        """Send a request; the future's result is the status of the answer, or `BROKEN`."""
         self._status = asyncio.get_running_loop().create_future()
         self.transport.write(request)
         return self._status
 
-    def give_up(self) -> None:
-        """Hang up."""
+    def abort(self) -> None:
+        """Close the connection."""
         self.transport.abort()
-        self._tell(BROKEN)
+        self._resolve(BROKEN)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP's
-        """See `asyncio.Protocol`."""
+        """Store the transport."""
         self.transport = transport
 
     def connection_lost(self, _: Exception | None) -> None:
-        """The server hung up; an answer that it had not ended is none."""
-        self._tell(BROKEN)
+        """End the current request without an answer."""
+        self._resolve(BROKEN)
 
     def data_received(self, data: bytes) -> None:
-        """A part of the answer; its end is known by Content-Length."""
-        self._received += data
-        head, end, body = self._received.partition(b"\r\n\r\n")
-        if not end:
-            return
-        head = head.lower() + b"\r\n"
-        length = head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0].strip()
-        if not length.isdigit() or not head[9:12].isdigit():
-            self.give_up()
-        elif len(body) >= int(length):
-            if b"\r\nconnection: close" in head:
-                self.transport.close()
-            self._tell(int(head[9:12]))
+        """Parse a part of the answer."""
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError:
+            self.abort()
 
-    def _tell(self, status: int) -> None:
+    def on_message_complete(self) -> None:
+        """End the current request with the status of its answer."""
+        if not self._parser.should_keep_alive():
+            self.transport.close()
+        self._resolve(self._parser.get_status_code())
+
+    def _resolve(self, status: int) -> None:
         if self._status and not self._status.done():
             self._status.set_result(status)
 
 
-async def in_turn(
+async def closed_loop(
     port: int,
     requests: Iterable[bytes],
     clients: int,
     stop: Callable[[], bool] = lambda: False,
     on_answer: Callable[[int, Answer], None] = lambda *_: None,
-) -> Run:
-    """A closed loop: each client sends the next request when its last one is answered.
+) -> LoadResult:
+    """Run a closed loop: each client sends its next request after the answer to the last one.
 
     Args:
-        port: of the server, on loopback.
-        requests: what to send; the run ends with them.
-        clients: how many requests are under way at a time.
-        stop: asked before each request; True ends the run, too.
-        on_answer: told the request's number and its answer.
+        port: the server's port on the loopback interface.
+        requests: the requests; the run ends after the last one.
+        clients: the number of clients.
+        stop: called before each request; the run ends if it returns True.
+        on_answer: called with the number and the answer of each request.
     """
-    run = Run()
+    run = LoadResult()
     numbered = enumerate(requests)
 
     async def client() -> None:
@@ -181,7 +177,7 @@ async def in_turn(
             answer = await connection.send(request)
             run.answers.append(answer)
             on_answer(number, answer)
-            if answer.status == BROKEN:  # a server that is gone is not asked without a pause
+            if answer.status == BROKEN:  # do not flood a server that has ended
                 await asyncio.sleep(_PAUSE_SECONDS)
         connection.close()
 
@@ -189,20 +185,20 @@ async def in_turn(
     return run
 
 
-async def at_rate(
-    port: int, requests: Sequence[bytes], rate: float, seconds: float, most: int
-) -> Run:
-    """An open loop: a request is due every 1/rate seconds, whatever was answered meanwhile.
+async def open_loop(
+    port: int, requests: Sequence[bytes], rate: float, seconds: float, max_connections: int
+) -> LoadResult:
+    """Run an open loop: send a request every 1/rate seconds, independently of the answers.
 
     Args:
-        port: of the server, on loopback.
-        requests: sent in turn, over and over.
-        rate: requests a second.
-        seconds: how long.
-        most: requests under way at a time; what is due beyond that counts as `Run.unsent`.
+        port: the server's port on the loopback interface.
+        requests: sent in turn, repeatedly.
+        rate: requests per second.
+        seconds: the duration.
+        max_connections: the most concurrent requests; further ones count as `LoadResult.unsent`.
     """
-    run = Run()
-    idle = [Connection(port) for _ in range(most)]
+    run = LoadResult()
+    idle = [Connection(port) for _ in range(max_connections)]
     under_way: set[asyncio.Task[None]] = set()
 
     async def one(connection: Connection, request: bytes) -> None:

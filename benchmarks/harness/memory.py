@@ -1,39 +1,39 @@
-"""A server's processes and how much memory they take, by what Linux says in /proc."""
+"""Read the memory usage of a server and its child processes from Linux's /proc."""
 
 from pathlib import Path
 
 _PROC = Path("/proc")
 
 
-def resident(pid: int) -> int:
-    """Resident bytes of a process and all that it has started (VmRSS; 0 for one that ended)."""
-    return sum(_status(each, "VmRSS") for each in family(pid))
+def resident_bytes(pid: int) -> int:
+    """Return the resident bytes (VmRSS) of a process and its descendants; 0 if it has ended."""
+    return sum(_status(each, "VmRSS") for each in process_tree(pid))
 
 
-def peak(pid: int) -> int:
-    """The most resident bytes since `reset_peak`, of a process and all that it has started."""
-    return sum(_status(each, "VmHWM") for each in family(pid))
+def peak_bytes(pid: int) -> int:
+    """Return the highest resident bytes since `reset_peak` of a process and its descendants."""
+    return sum(_status(each, "VmHWM") for each in process_tree(pid))
 
 
 def reset_peak(pid: int) -> None:
-    """Start `peak` anew (proc(5): 5 into clear_refs)."""
-    for each in family(pid):
+    """Reset `peak_bytes` by writing 5 to clear_refs, see proc(5)."""
+    for each in process_tree(pid):
         (_PROC / str(each) / "clear_refs").write_text("5")
 
 
-def family(pid: int) -> list[int]:
-    """A process and all its descendants that still run."""
+def process_tree(pid: int) -> list[int]:
+    """Return the ids of a process and all its running descendants."""
     found = [pid]
-    for each in found:  # grows while it is walked
+    for each in found:  # the list grows during the iteration
         for children in (_PROC / str(each) / "task").glob("*/children"):
             found += map(int, _read(children).split())
     return found
 
 
-def born(pid: int) -> int:
-    """When a process was started, in clock ticks since the machine's start; 0 if there is none.
+def start_time(pid: int) -> int:
+    """Return when a process started, in clock ticks since the machine's start; 0 if it has ended.
 
-    Together with its number it names a process for good: numbers are given again.
+    Process ids are reused; an id together with its start time identifies one process.
     """
     fields = _read(_PROC / str(pid) / "stat").rpartition(")")[2].split()
     return int(fields[19]) if fields else 0
@@ -50,5 +50,5 @@ def _status(pid: int, key: str) -> int:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii", errors="replace")
-    except OSError:  # ended meanwhile
+    except OSError:  # the process has ended
         return ""

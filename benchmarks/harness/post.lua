@@ -1,6 +1,6 @@
--- What wrk sends: the photos of a folder in turn, as multipart field "file" or as they are.
+-- Lets wrk post photos in turn, as the multipart field "file" or as raw bodies.
 --   wrk ... -s post.lua ADDRESS -- multipart|raw PHOTO...
--- One line of JSON at the end; every answer from 400 up counts as an error.
+-- Prints the result as one line of JSON. Answers with a status from 400 count as refused.
 
 local requests = {}
 local turn = 0
@@ -34,7 +34,7 @@ end
 function done(summary, latency, _)
   local errors = summary.errors
   io.write(string.format(
-    '{"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "refused": %d, "broken": %d}\n',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
-    errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+    '{"requests": %d, "microseconds": %d, "p50": %d, "refused": %d, "broken": %d}\n',
+    summary.requests, summary.duration, latency:percentile(50), errors.status,
+    errors.connect + errors.read + errors.write + errors.timeout))
 end

@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: Keras leaves memory behind after each training."""
+"""Run one measurement in a separate process, since Keras does not free all memory of a training."""
 
 import os
 import subprocess
@@ -7,13 +7,13 @@ import sys
 from training.cli import CommandError
 
 
-def last_line(module: str, words: list[str], what: str) -> str:
-    """Run `python -m MODULE WORDS`; the last line that it prints.
+def run_module(module: str, words: list[str], what: str) -> str:
+    """Run `python -m MODULE WORDS` and return the last line of its output.
 
     Raises:
         CommandError: it failed; the message has `what` and the last line of its errors.
     """
-    # Our own interpreter and our own module, without a shell.
+    # The command is this interpreter with a module of this project, without a shell.
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", module, *words],
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},

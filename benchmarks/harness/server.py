@@ -1,7 +1,4 @@
-"""Servers under test: started on a free loopback port, waited for, stopped with all they started.
-
-A server is known by its command; this project's service is `service(...)`.
-"""
+"""Start a server on a free loopback port, wait until it is ready, and stop all its processes."""
 
 import os
 import signal
@@ -19,18 +16,18 @@ from typing import IO
 import httpx
 
 from app.model.card import find_version
-from benchmarks.harness.memory import born, family, resident
+from benchmarks.harness.memory import process_tree, resident_bytes, start_time
 from training.cli import CommandError
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 120.0  # TensorFlow's import and a first trace on a busy machine
+START_SECONDS = 120.0  # importing and tracing with TensorFlow is slow on a busy machine
 STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs: where it answers, its process, and its log so far."""
+    """A running server."""
 
     port: int
     process: "subprocess.Popen[bytes]"
@@ -39,65 +36,66 @@ class Server:
 
     @property
     def address(self) -> str:
-        """http://127.0.0.1:PORT."""
+        """The URL http://127.0.0.1:PORT."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
-        """Of the process that was started; it may have started others."""
+        """The id of the server's first process."""
         return self.process.pid
 
     def last_words(self) -> str:
-        """The last line of its log."""
+        """Return the last line of the server's log."""
         return _last_line(self.log)
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on now."""
+    """Return a free TCP port of the loopback interface."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 @contextmanager
-def service(model: Path, **settings: object) -> Iterator[Server]:
-    """This project's service, as `python -m app` starts it.
+def running_service(model: Path, **settings: object) -> Iterator[Server]:
+    """Run this project's service with `python -m app` inside the block.
 
     Args:
-        model: as APP_MODEL.
-        settings: others, e.g. `threads=2` for APP_THREADS. APP_... of the environment hold, too.
+        model: the value of APP_MODEL.
+        settings: further settings, e.g. `threads=2` for APP_THREADS. They override the APP_...
+            variables of the environment.
 
     Raises:
-        CommandError: it ended, or was not ready in time; with the last line that it logged.
-        app.model.card.ModelError: there is no such model.
+        CommandError: the service ended or was not ready in time; the message has its last log line.
+        app.model.card.ModelError: the model does not exist.
     """
-    find_version(model)  # an error before a process is started
+    find_version(model)  # report a missing model before starting a process
     port = free_port()
     environment = {f"APP_{name.upper()}": str(value) for name, value in settings.items()}
     environment |= {"APP_MODEL": str(model.resolve()), "APP_PORT": str(port)}
     environment |= {"APP_HOST": "127.0.0.1"}
     command = [sys.executable, "-m", "app"]
-    with started(command, environment, port, "/readyz") as server:
+    with running_server(command, environment, port, "/readyz") as server:
         yield server
 
 
 @contextmanager
-def started(
+def running_server(
     command: Sequence[str | Path], environment: dict[str, str], port: int, ready: str
 ) -> Iterator[Server]:
-    """Start a server in a session of its own, and end all that it has started afterwards.
+    """Run a server inside the block; end all its processes afterwards.
 
     Args:
-        command: what to run, in the checkout.
-        environment: variables beside those of this process.
-        port: where it will listen.
-        ready: the path that answers 200 once it is ready.
+        command: the command, which is run in the checkout.
+        environment: additional environment variables.
+        port: the port on which the server will listen.
+        ready: the path that returns 200 when the server is ready.
 
     Raises:
-        CommandError: as `service`.
+        CommandError: as in `running_service`.
     """
     with tempfile.TemporaryFile() as log:
         began = time.perf_counter()
-        # Commands of ours with paths of the user's, without a shell.
+        # The benchmarks define the commands; the user adds paths. There is no shell.
         process = subprocess.Popen(  # noqa: S603
             [str(word) for word in command],
             cwd=ROOT,
@@ -130,14 +128,14 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", address: str, log: IO[
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """SIGTERM to the server; SIGKILL to what it has started and left behind."""
-    births = {pid: born(pid) for pid in family(process.pid)}
+    """Send SIGTERM to the server, then SIGKILL to the descendants that are left."""
+    start_times = {pid: start_time(pid) for pid in process_tree(process.pid)}
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
     deadline = time.perf_counter() + STOP_SECONDS
-    while (left := _alive(births)) and time.perf_counter() < deadline:
+    while (left := _still_running(start_times)) and time.perf_counter() < deadline:
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -145,9 +143,13 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _alive(births: dict[int, int]) -> list[int]:
-    """Those that still run: a number may be another process's by now, a zombie has no memory."""
-    return [pid for pid, birth in births.items() if born(pid) == birth and resident(pid)]
+def _still_running(start_times: dict[int, int]) -> list[int]:
+    """Return the ids of the same processes that still have memory, as zombies have none."""
+    return [
+        pid
+        for pid, started in start_times.items()
+        if start_time(pid) == started and resident_bytes(pid)
+    ]
 
 
 def _last_line(log: IO[bytes]) -> str:

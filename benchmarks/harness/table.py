@@ -1,4 +1,4 @@
-"""What the benchmarks print and write: percentiles, Markdown tables, lines of progress."""
+"""Format and write the benchmarks' results: percentiles, Markdown tables, progress lines."""
 
 import sys
 import time
@@ -10,45 +10,41 @@ BUILD = Path("build/benchmarks")
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least `percent` of the values do not exceed (nearest rank).
-
-    Returns:
-        NaN when there are no values.
-    """
+    """Return the nearest-rank percentile of the values; NaN if there are none."""
     if not values:
         return float("nan")
     ordered = sorted(values)
     return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def mebibytes(count: float) -> str:
-    """Bytes in MB of 2**20, as the operating system's tools count."""
+    """Format bytes as MB of 2**20 bytes."""
     return f"{count / 2**20:.1f} MB"
 
 
 def milliseconds(seconds: float) -> str:
-    """Seconds as milliseconds."""
+    """Format seconds as milliseconds."""
     return f"{1000 * seconds:.1f} ms"
 
 
-def clients_of(count: int) -> str:
-    """A number of clients in words."""
+def format_clients(count: int) -> str:
+    """Format a number of clients, e.g. "1 client"."""
     return "1 client" if count == 1 else f"{count} clients"
 
 
-def tell(text: str) -> None:
-    """A line of progress on stderr: stdout has the result only."""
+def log(text: str) -> None:
+    """Print a line of progress to stderr; stdout gets only the result."""
     print(text, file=sys.stderr, flush=True)
 
 
-def publish(name: str, text: str) -> Path:
-    """Print a result and keep it as build/benchmarks/NAME.md."""
+def write_result(name: str, text: str) -> Path:
+    """Print a result and write it to build/benchmarks/NAME.md; return the path."""
     BUILD.mkdir(parents=True, exist_ok=True)
     path = BUILD / f"{name}.md"
     path.write_text(text + "\n", encoding="utf-8")
@@ -58,7 +54,7 @@ def publish(name: str, text: str) -> Path:
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Say on stderr how long it took."""
+    """Print the duration of the block to stderr."""
     began = time.perf_counter()
     yield
-    tell(f"{what}: {time.perf_counter() - began:.0f} s")
+    log(f"{what}: {time.perf_counter() - began:.0f} s")

@@ -1,4 +1,4 @@
-"""The servers that benchmarks.serving.serve compares, each by its command."""
+"""The servers that benchmarks.serving.serve compares."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness.server import Server, free_port, service, started
+from benchmarks.harness.server import Server, free_port, running_server, running_service
 from benchmarks.harness.table import BUILD
 from benchmarks.harness.wrk import Body
 from benchmarks.serving.peers.network import MODEL, WORKERS
@@ -24,14 +24,24 @@ print(*(f"{n} {m.version(n)}" for n in sys.argv[1:] if u.find_spec(n)), sep=", "
 
 @dataclass(frozen=True)
 class Contender:
-    """One server: the library it needs, its command (with {port}), and how it is asked."""
+    """A server to compare.
+
+    Attributes:
+        name: the name in the tables.
+        library: the package that it needs.
+        command: the arguments of Python, with {port}; empty for this project's service.
+        ready: the path that returns 200 when the server is ready.
+        workers: the number of worker processes.
+        threads: the number of TensorFlow threads in each worker; None uses its default.
+        bodies: names in the tables and how photos are sent; empty is multipart only.
+    """
 
     name: str
     library: str
     command: tuple[str, ...]
     ready: str = "/readyz"
     workers: int = 1
-    threads: int | None = None  # of TensorFlow in each worker; None: its own choice
+    threads: int | None = None
     bodies: tuple[tuple[str, Body], ...] = ()
 
 
@@ -42,7 +52,7 @@ _BENTOML = (
     *("--host", "127.0.0.1", "--port", "{port}"),
 )
 
-# Not in either guide: TensorFlow takes all cores in every worker unless it is told otherwise.
+# By default, TensorFlow uses all cores in every worker; neither guide says so.
 _TUNED = " of 1 thread"
 
 CONTENDERS = (
@@ -67,16 +77,16 @@ TUNED_PEERS = tuple(each.name for each in CONTENDERS if each.threads is not None
 
 
 @contextmanager
-def running(contender: Contender, model: Path, python: Path) -> Iterator[Server]:
-    """Start a contender, ready to answer.
+def running_contender(contender: Contender, model: Path, python: Path) -> Iterator[Server]:
+    """Run a contender inside the block.
 
     Args:
-        contender: which.
-        model: the version folder that all of them serve.
+        contender: the server to run.
+        model: the version folder to serve.
         python: the interpreter of the peers' environment.
     """
     if not contender.command:
-        with service(model) as server:
+        with running_service(model) as server:
             yield server
         return
     port = free_port()
@@ -84,25 +94,25 @@ def running(contender: Contender, model: Path, python: Path) -> Iterator[Server]
     environment = {
         MODEL: str(model.resolve()),
         WORKERS: str(contender.workers),
-        "BENTOML_DO_NOT_TRACK": "True",  # no message to its makers
-        "BENTOML_HOME": str((BUILD / "bentoml").resolve()),  # or it makes a folder at home
+        "BENTOML_DO_NOT_TRACK": "True",  # no telemetry
+        "BENTOML_HOME": str((BUILD / "bentoml").resolve()),  # not in the home directory
     }
     if contender.threads:
         environment["TF_NUM_INTRAOP_THREADS"] = str(contender.threads)
-    with started([python, *command], environment, port, contender.ready) as server:
+    with running_server([python, *command], environment, port, contender.ready) as server:
         yield server
 
 
 def versions(python: Path, contenders: "tuple[Contender, ...]") -> str:
-    """The versions of the libraries that the peers' environment has, for the record.
+    """Return the versions of the libraries in the peers' environment.
 
     Raises:
-        CommandError: one is missing there, or that is no Python.
+        CommandError: a library is missing, or `python` cannot be run.
     """
     libraries = sorted({each.library for each in contenders if each.command})
     command = [str(python), "-c", _VERSIONS, *libraries, "tensorflow", "keras", "pillow"]
     try:
-        # The interpreter that the user named, without a shell.
+        # The user chooses the interpreter; there is no shell.
         done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError) as error:
         raise CommandError(f"{python}: not a Python that runs ({error}).") from error

@@ -1,80 +1,64 @@
-"""What `/explain` and `/layers` cost, and that `/predict` pays nothing for them.
+"""Measure the time of `/explain` and `/layers`, and their effect on the time of `/predict`.
 
     python -m benchmarks.serving.explain models/cats-vs-dogs/1
     python -m benchmarks.serving.explain models/cats-vs-dogs/1 --photo photo.jpg
 
-Two services run side by side on loopback: one with the version as it is, one with a copy
-without `explain.tflite`, as it was published before there was one. The requests take turns,
-so that whatever else the machine does meets all of them. Compare the ratios, not the
-milliseconds.
+Two services run on loopback: one with the version, and one with a copy without `explain.tflite`.
+The requests are interleaved, so that other load on the machine affects all of them. Compare the
+ratios, not the milliseconds.
 """
 
-import io
 import shutil
-import socket
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import numpy as np
-import uvicorn
-from PIL import Image
 
-from app.main import create_app
 from app.model.card import CARD, EXPLAIN, find_version, load_card
-from app.settings import Settings
+from benchmarks.harness.photos import load_photos
+from benchmarks.harness.server import running_service
 from training.cli import Parser, positive, progress, run
 
 PROG = "python -m benchmarks.serving.explain"
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = Parser(PROG, description="Measure /explain and /layers against /predict.")
     parser.add_argument("model", type=Path, help="a version folder with explain.tflite")
-    parser.add_argument("--photo", type=Path, help="send this one (default: 450x374, made here)")
+    parser.add_argument("--photo", type=Path, help="a file to send (default: a generated photo)")
     parser.add_argument("--rounds", type=positive, default=300, help="requests of each kind")
     arguments = parser.parse_args()
     folder = find_version(arguments.model)
-    data = arguments.photo.read_bytes() if arguments.photo else _photo()
+    data = arguments.photo.read_bytes() if arguments.photo else load_photos(None)[0]
     with tempfile.TemporaryDirectory() as scratch:
-        old = _without_explanation(folder, Path(scratch))
-        with _serving(old) as before, _serving(folder) as after:
-            _report(_measure(_asking(before, after), data, arguments.rounds))
+        copy = _copy_without_explanation(folder, Path(scratch))
+        settings = {"engine": "litert"}
+        with running_service(copy, **settings) as old, running_service(folder, **settings) as new:
+            addresses = {"/predict, without explain.tflite": f"{old.address}/predict"}
+            for path in ("/predict", "/explain", "/explain?format=png", "/layers"):
+                addresses[path] = new.address + path
+            _report(_measure(addresses, data, arguments.rounds))
 
 
-def _asking(before: httpx.Client, after: httpx.Client) -> dict[str, tuple[httpx.Client, str]]:
-    return {
-        "/predict, without explain.tflite": (before, "/predict"),
-        "/predict": (after, "/predict"),
-        "/explain": (after, "/explain"),
-        "/explain?format=png": (after, "/explain?format=png"),
-        "/layers": (after, "/layers"),
-    }
+def _measure(addresses: dict[str, str], data: bytes, rounds: int) -> dict[str, np.ndarray]:
+    """Return the seconds of each request by its name.
 
-
-def _measure(
-    asked: dict[str, tuple[httpx.Client, str]], data: bytes, rounds: int
-) -> dict[str, np.ndarray]:
-    """Seconds of each request, by what was asked.
-
-    Each round asks everything once, in an order of its own: what comes after `/layers` finds
-    the caches full of feature maps.
+    Each round sends every request once, in a random order, since a request is slower when an
+    earlier one such as `/layers` has filled the CPU's caches.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in asked}
+    seconds: dict[str, list[float]] = {name: [] for name in addresses}
     order = np.random.default_rng(0)
     headers = {"Content-Type": "image/jpeg"}
-    for turn in progress(range(rounds + 5), "measuring", "round"):
-        for name in order.permutation(list(asked)):
-            client, path = asked[name]
-            start = time.perf_counter()
-            client.post(path, content=data, headers=headers).raise_for_status()
-            if turn >= 5:  # the first requests load files and warm caches
-                seconds[name].append(time.perf_counter() - start)
+    with httpx.Client(timeout=60, trust_env=False) as client:
+        for turn in progress(range(rounds + 5), "measuring", "round"):
+            for name in order.permutation(list(addresses)):
+                start = time.perf_counter()
+                client.post(addresses[name], content=data, headers=headers).raise_for_status()
+                if turn >= 5:  # the first requests load files and warm caches
+                    seconds[name].append(time.perf_counter() - start)
     return {name: np.array(values) for name, values in seconds.items()}
 
 
@@ -85,43 +69,13 @@ def _report(seconds: dict[str, np.ndarray]) -> None:
         print(f"{name:<34}{1e3 * np.median(values):>7.2f} ms{np.median(values) / base:>8.3f}")
 
 
-def _photo() -> bytes:
-    """A picture of the usual size of the data set, with detail at every scale."""
-    random = np.random.default_rng(0)
-    layers = [
-        Image.fromarray(random.integers(0, 256, (side, side, 3), np.uint8)).resize((450, 374))
-        for side in (4, 16, 64, 256)
-    ]
-    mean = np.mean([np.asarray(layer, np.float64) for layer in layers], axis=0)
-    buffer = io.BytesIO()
-    Image.fromarray(mean.astype(np.uint8)).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
-
-
-def _without_explanation(folder: Path, scratch: Path) -> Path:
+def _copy_without_explanation(folder: Path, scratch: Path) -> Path:
     card = load_card(folder)
     copy = Path(shutil.copytree(folder, scratch / folder.name))
     (copy / EXPLAIN).unlink()
     files = {name: digest for name, digest in card.files.items() if name != EXPLAIN}
     (copy / CARD).write_text(card.model_copy(update={"files": files}).model_dump_json())
     return copy
-
-
-@contextmanager
-def _serving(folder: Path) -> Iterator[httpx.Client]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    app = create_app(Settings(model=folder, engine="litert"))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
-        with httpx.Client(base_url=address, timeout=60) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
 
 
 if __name__ == "__main__":

@@ -1,41 +1,41 @@
-"""A 12-megapixel JPEG against one of 500 pixels, and a raw body against multipart: one client.
+"""Compare the latency of large and small photos, and of raw and multipart bodies, for one client.
 
     python -m benchmarks.serving.latency
     python -m benchmarks.serving.latency --model models/cats-vs-dogs/3 --rounds 5 --seconds 4
 
-wrk sends one photo after the other; the median times of interleaved rounds and their ratios go
-to build/benchmarks/latency.md. The defaults take about a minute.
+The small photo is 500 pixels wide, the large one has 12 megapixels. wrk sends one photo after the
+other. The median times of interleaved rounds and their ratios go to build/benchmarks/latency.md.
 """
 
 import statistics
 from pathlib import Path
 
 from app.model.card import find_version
-from benchmarks.harness.photos import jpeg, picture
-from benchmarks.harness.server import service
-from benchmarks.harness.table import markdown, milliseconds, publish, tell, timed
-from benchmarks.harness.wrk import Body, send, wrk
+from benchmarks.harness.photos import encode_jpeg, generate_picture
+from benchmarks.harness.server import running_service
+from benchmarks.harness.table import log, markdown_table, milliseconds, timed, write_result
+from benchmarks.harness.wrk import Body, run_wrk, wrk_path
 from training.cli import Parser, positive, positive_real, run
 
 PROG = "python -m benchmarks.serving.latency"
 SIZES = {"500 pixels": (500, 375), "12 megapixels": (4000, 3000)}
 BODIES: tuple[Body, ...] = ("multipart", "raw")
-MOST = 3.5  # what the ratio may be
+MOST = 3.5  # the highest accepted ratio of large to small
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = Parser(PROG, description="Time large photos and raw bodies, one client.")
     parser.add_argument("--model", type=Path, default=Path("models/cats-vs-dogs/1"))
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--seconds", type=positive_real, default=3, help="for each figure")
     arguments = parser.parse_args()
     model = find_version(arguments.model)
-    wrk()
+    wrk_path()
     with timed("benchmarks.serving.latency"):
-        files = {name: jpeg(picture(0, *size)) for name, size in SIZES.items()}
+        files = {name: encode_jpeg(generate_picture(0, *size)) for name, size in SIZES.items()}
         times = _measure(model, files, arguments.rounds, arguments.seconds)
-    publish("latency", _report(files, times))
+    write_result("latency", _report(files, times))
 
 
 def _measure(
@@ -44,16 +44,16 @@ def _measure(
     times: dict[tuple[str, Body], list[float]] = {
         (name, body): [] for name in files for body in BODIES
     }
-    with service(model) as server:
+    with running_service(model) as server:
         address = f"{server.address}/predict"
-        send(address, list(files.values()), 1, 1)
+        run_wrk(address, list(files.values()), 1, 1)
         for number in range(rounds):
             for (name, body), values in times.items():
-                load = send(address, [files[name]], 1, seconds, body)
+                load = run_wrk(address, [files[name]], 1, seconds, body)
                 values.append(load.p50)
                 errors = f", {load.errors} errors!" if load.errors else ""
                 what = f"round {number + 1}: {name}, {body}"
-                tell(f"{what:<36} p50 {milliseconds(load.p50)}{errors}")
+                log(f"{what:<36} p50 {milliseconds(load.p50)}{errors}")
     return times
 
 
@@ -71,11 +71,11 @@ def _report(files: dict[str, bytes], times: dict[tuple[str, Body], list[float]])
     lines.append(
         f"raw / multipart, {small}: {_ratio(times[small, 'raw'], times[small, 'multipart'])}"
     )
-    return markdown(["photo", "file", "body", "p50"], rows) + "\n\n" + "\n".join(lines)
+    return markdown_table(["photo", "file", "body", "p50"], rows) + "\n\n" + "\n".join(lines)
 
 
 def _ratio(one: list[float], other: list[float]) -> str:
-    """The median of the rounds' ratios."""
+    """Return the median of the rounds' ratios."""
     return f"{statistics.median(a / b for a, b in zip(one, other, strict=True)):.2f}"
 
 

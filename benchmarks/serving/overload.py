@@ -1,14 +1,13 @@
-"""Ten times the load that the service can carry: how long accepted requests take, what is refused.
+"""Send ten times the load that the service can handle: latency of accepted requests, refusals.
 
     python -m benchmarks.serving.overload
     python -m benchmarks.serving.overload --times 10 --seconds 15
 
-QueueFull load is the most clients, each sending its next photo when answered, that are all served
-without one refusal: looked for, then measured. Overload is an open loop: photos are sent at ten
-times the rate that full load reached, whatever is answered. Times count from sending; how late
-the generator itself was is shown beside them; what it takes of the machine, the service lacks, so
-it runs on uvloop, as the service does. The table goes to build/benchmarks/overload.md.
-The defaults take about a minute.
+Full load is a closed loop with the most clients that get no refusal; the benchmark searches for
+this number. Overload is an open loop that sends photos at ten times the rate of full load,
+independently of the answers. The delay of the load generator is reported too. The generator shares
+the machine with the service, so it runs on uvloop to need little CPU time. The table goes to
+build/benchmarks/overload.md.
 """
 
 import itertools
@@ -18,17 +17,24 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.harness.load import OK, Run, at_rate, in_turn, multipart, raw
-from benchmarks.harness.photos import photos_of
-from benchmarks.harness.server import Server, service
+from benchmarks.harness.load import (
+    OK,
+    LoadResult,
+    closed_loop,
+    multipart_request,
+    open_loop,
+    raw_request,
+)
+from benchmarks.harness.photos import load_photos
+from benchmarks.harness.server import Server, running_service
 from benchmarks.harness.table import (
-    clients_of,
-    markdown,
+    format_clients,
+    log,
+    markdown_table,
     milliseconds,
     percentile,
-    publish,
-    tell,
     timed,
+    write_result,
 )
 from training.cli import CommandError, Parser, positive, positive_real, run
 
@@ -40,39 +46,39 @@ MOST_RATIO = 1.5
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = Parser(PROG, description="Send more than the service can carry.")
     parser.add_argument("--model", type=Path, default=Path("models/cats-vs-dogs/1"))
-    parser.add_argument("--times", type=positive_real, default=10, help="the full load's rate")
+    parser.add_argument("--times", type=positive_real, default=10, help="multiple of full load")
     parser.add_argument("--seconds", type=positive_real, default=10, help="for each figure")
-    parser.add_argument("--clients", type=positive, help="full load (default: looked for)")
-    parser.add_argument("--connections", type=positive, default=500, help="at most, at a time")
+    parser.add_argument("--clients", type=positive, help="of full load (default: searched for)")
+    parser.add_argument("--connections", type=positive, default=500, help="the most at a time")
     parser.add_argument("--body", choices=("multipart", "raw"), default="multipart")
-    parser.add_argument("--photos", type=Path, help="a folder of JPEGs (default: made ones)")
+    parser.add_argument("--photos", type=Path, help="a folder of JPEGs (default: generated ones)")
     arguments = parser.parse_args()
-    encode: Callable[[bytes], bytes] = raw if arguments.body == "raw" else multipart
-    requests = [encode(photo) for photo in photos_of(arguments.photos)]
-    with timed("benchmarks.serving.overload"), service(arguments.model) as server:
+    encode: Callable[[bytes], bytes] = raw_request if arguments.body == "raw" else multipart_request
+    requests = [encode(photo) for photo in load_photos(arguments.photos)]
+    with timed("benchmarks.serving.overload"), running_service(arguments.model) as server:
         clients = arguments.clients or most_clients(server, requests)
-        tell(f"full load: {clients_of(clients)}")
+        log(f"full load: {format_clients(clients)}")
         full = _closed(server, requests, clients, arguments.seconds)
         rate = arguments.times * full.rate
         if not full.rate:
             raise CommandError(f"No photo was answered by 200: {dict(full.statuses)}.")
-        tell(f"full load: {full.rate:.1f} photos/s; now {rate:.0f} requests/s")
+        log(f"full load: {full.rate:.1f} photos/s; now {rate:.0f} requests/s")
         over = uvloop.run(
-            at_rate(server.port, requests, rate, arguments.seconds, arguments.connections)
+            open_loop(server.port, requests, rate, arguments.seconds, arguments.connections)
         )
         after = _closed(server, requests, clients, TRIAL_SECONDS)
-    publish("overload", report(clients, full, over, after, arguments.times))
+    write_result("overload", report(clients, full, over, after, arguments.times))
 
 
 def most_clients(server: Server, requests: list[bytes]) -> int:
-    """The most clients that are answered by 200 all the time, to within an eighth."""
+    """Return the most clients that get no refusal, to within an eighth."""
 
     def all_served(clients: int) -> bool:
         seen = _closed(server, requests, clients, TRIAL_SECONDS)
-        tell(f"{clients_of(clients):>11}: {seen.rate:.1f} photos/s, {dict(seen.statuses)}")
+        log(f"{format_clients(clients):>11}: {seen.rate:.1f} photos/s, {dict(seen.statuses)}")
         return set(seen.statuses) == {OK}
 
     low = 1
@@ -85,9 +91,15 @@ def most_clients(server: Server, requests: list[bytes]) -> int:
     return low
 
 
-def report(clients: int, full: Run, over: Run, after: Run, times: float) -> str:
-    """The table, and what it is held to."""
-    names = [f"full load: {clients_of(clients)}", f"{times:g} x that rate", "full load, afterwards"]
+def report(
+    clients: int, full: LoadResult, over: LoadResult, after: LoadResult, times: float
+) -> str:
+    """Return the table, and the figures with their limits."""
+    names = [
+        f"full load: {format_clients(clients)}",
+        f"{times:g} x that rate",
+        "full load, afterwards",
+    ]
     rows = [_row(name, each) for name, each in zip(names, (full, over, after), strict=True)]
     ratio = percentile(over.times(), 99) / percentile(full.times(), 99)
     others = sum(n for status, n in over.statuses.items() if status not in (OK, TOO_MANY))
@@ -100,10 +112,10 @@ def report(clients: int, full: Run, over: Run, after: Run, times: float) -> str:
         f"{over.unsent} requests found no free connection and were not sent."
     )
     header = ["load", "sent/s", "answers by status (0: none)", "200/s", "p50 of 200", "p99 of 200"]
-    return markdown([*header, "p99 of 429"], rows) + "\n\n" + "\n".join(lines)
+    return markdown_table([*header, "p99 of 429"], rows) + "\n\n" + "\n".join(lines)
 
 
-def _row(name: str, seen: Run) -> list[str]:
+def _row(name: str, seen: LoadResult) -> list[str]:
     statuses = ", ".join(f"{status}: {count}" for status, count in sorted(seen.statuses.items()))
     ok, refused = seen.times(), seen.times(TOO_MANY)
     sent = [answer.sent for answer in seen.answers]
@@ -119,10 +131,10 @@ def _row(name: str, seen: Run) -> list[str]:
     ]
 
 
-def _closed(server: Server, requests: list[bytes], clients: int, seconds: float) -> Run:
+def _closed(server: Server, requests: list[bytes], clients: int, seconds: float) -> LoadResult:
     ends = time.perf_counter() + seconds
     work = itertools.cycle(requests)
-    return uvloop.run(in_turn(server.port, work, clients, lambda: time.perf_counter() > ends))
+    return uvloop.run(closed_loop(server.port, work, clients, lambda: time.perf_counter() > ends))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Resident memory over 20,000 requests.
+"""Measure the service's resident memory over 20,000 requests.
 
     python -m benchmarks.serving.soak
     python -m benchmarks.serving.soak --requests 2000 --settle 500
 
-Eight clients post photos one after the other; the service's resident memory is read every 100
-answers. Growth is from the median around request 5,000 to the median at the end. Figures go to
-build/benchmarks/soak.md, the curve to soak.png. The defaults take three to four minutes.
+Eight clients post photos in a closed loop. The resident memory is read every 100 answers. The
+growth is that of the median from around request 5,000 to the end. The table goes to
+build/benchmarks/soak.md, the plot to soak.png.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ import itertools
 import statistics
 from pathlib import Path
 
-from benchmarks.harness.load import OK, Answer, Run, in_turn, multipart
-from benchmarks.harness.memory import resident
-from benchmarks.harness.photos import photos_of
-from benchmarks.harness.server import Server, service
-from benchmarks.harness.table import BUILD, markdown, mebibytes, publish, tell, timed
+from benchmarks.harness.load import OK, Answer, LoadResult, closed_loop, multipart_request
+from benchmarks.harness.memory import resident_bytes
+from benchmarks.harness.photos import load_photos
+from benchmarks.harness.server import Server, running_service
+from benchmarks.harness.table import BUILD, log, markdown_table, mebibytes, timed, write_result
 from training.cli import CommandError, Parser, positive, run
 
 PROG = "python -m benchmarks.serving.soak"
 EVERY = 100  # requests between two readings
-WINDOW = 5  # readings whose median counts
+WINDOW = 5  # the number of readings in a median
 MOST_BYTES = 200 * 2**20
 MOST_GROWTH = 0.03
 
@@ -30,49 +30,51 @@ Readings = list[tuple[int, int]]  # answers so far, resident bytes
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = Parser(PROG, description="Watch the service's memory over many requests.")
     parser.add_argument("--model", type=Path, default=Path("models/cats-vs-dogs"))
     parser.add_argument("--requests", type=positive, default=20_000)
     parser.add_argument("--settle", type=positive, default=5_000, help="growth counts from here")
     parser.add_argument("--clients", type=positive, default=8)
-    parser.add_argument("--photos", type=Path, help="a folder of JPEGs (default: made ones)")
+    parser.add_argument("--photos", type=Path, help="a folder of JPEGs (default: generated ones)")
     arguments = parser.parse_args()
     if arguments.settle >= arguments.requests:
         raise CommandError(f"--settle {arguments.settle}: expected fewer than --requests.")
-    photos = photos_of(arguments.photos)
-    with timed("benchmarks.serving.soak"), service(arguments.model) as server:
+    photos = load_photos(arguments.photos)
+    with timed("benchmarks.serving.soak"), running_service(arguments.model) as server:
         answers, readings = soak(server, photos, arguments.requests, arguments.clients)
-    publish("soak", report(answers, readings, arguments.settle))
+    write_result("soak", report(answers, readings, arguments.settle))
     _plot(readings, BUILD / "soak.png")
 
 
-def soak(server: Server, photos: list[bytes], count: int, clients: int) -> tuple[Run, Readings]:
-    """Post so many photos and read the server's memory meanwhile."""
-    requests = [multipart(photo) for photo in photos]
-    readings = [(0, resident(server.pid))]
+def soak(
+    server: Server, photos: list[bytes], count: int, clients: int
+) -> tuple[LoadResult, Readings]:
+    """Post `count` photos and read the server's memory at the same time."""
+    requests = [multipart_request(photo) for photo in photos]
+    readings = [(0, resident_bytes(server.pid))]
     answered = itertools.count(1)
 
     def read(_: int, __: Answer) -> None:
         number = next(answered)
         if number % EVERY == 0:
-            readings.append((number, resident(server.pid)))
+            readings.append((number, resident_bytes(server.pid)))
         if number % (count // 20 or 1) == 0:
-            tell(f"{number:>7} requests, {mebibytes(readings[-1][1])}")
+            log(f"{number:>7} requests, {mebibytes(readings[-1][1])}")
 
     work = itertools.islice(itertools.cycle(requests), count)
-    return asyncio.run(in_turn(server.port, work, clients, on_answer=read)), readings
+    return asyncio.run(closed_loop(server.port, work, clients, on_answer=read)), readings
 
 
 def growth(readings: Readings, settle: int) -> float:
-    """The share by which memory grew after the first `settle` answers."""
+    """Return the relative growth of memory after the first `settle` answers."""
     before = [size for number, size in readings if number <= settle][-WINDOW:]
     after = [size for _, size in readings][-WINDOW:]
     return statistics.median(after) / statistics.median(before) - 1
 
 
-def report(answers: Run, readings: Readings, settle: int) -> str:
-    """The table."""
+def report(answers: LoadResult, readings: Readings, settle: int) -> str:
+    """Return the table of results."""
     total = len(answers.answers)
     share = growth(readings, settle)
     last = readings[-1][1]
@@ -83,15 +85,15 @@ def report(answers: Run, readings: Readings, settle: int) -> str:
         [f"growth over the last {total - settle:,}", f"{share:+.1%}", f"<= {MOST_GROWTH:.0%}"],
         ["photos a second", f"{answers.rate:.1f}", ""],
     ]
-    return markdown(["what", "measured", "wanted"], rows)
+    return markdown_table(["what", "measured", "wanted"], rows)
 
 
-def _listed(run: Run) -> str:
+def _listed(run: LoadResult) -> str:
     return ", ".join(f"{status}: {count}" for status, count in sorted(run.statuses.items()))
 
 
 def _plot(readings: Readings, path: Path) -> None:
-    from matplotlib.figure import Figure  # slow to import, and --help does not need it
+    from matplotlib.figure import Figure  # imported here, as importing it would slow down --help
 
     figure = Figure(figsize=(7, 3), layout="constrained")
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Newer versions of a model, published one after the other while the service answers."""
+"""Publish newer versions of a model while clients post photos."""
 
 import asyncio
 import itertools
@@ -13,38 +13,38 @@ import httpx
 
 from app.model.card import CARD, load_card
 from app.settings import Settings
-from benchmarks.harness.load import Run, in_turn, multipart
-from benchmarks.harness.server import Server, service
-from benchmarks.harness.table import tell
+from benchmarks.harness.load import LoadResult, closed_loop, multipart_request
+from benchmarks.harness.server import Server, running_service
+from benchmarks.harness.table import log
 from training.cli import CommandError
 
 SETTING = "model_poll_seconds"
 POLL_SECONDS = 1
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass
-class Swaps:
-    """What the clients saw, and the seconds from each publication to its first answer."""
+class SwapResult:
+    """The clients' answers, and the seconds from each publication until it was served."""
 
-    run: Run = field(default_factory=Run)
+    run: LoadResult = field(default_factory=LoadResult)
     seconds: list[float] = field(default_factory=list)
 
 
 def swap_under_load(
     version: Path, scratch: Path, photos: list[bytes], count: int, clients: int
-) -> Swaps:
-    """Serve copies of a version, a newer one each time, and keep the clients' answers.
+) -> SwapResult:
+    """Publish copies of a version with increasing numbers, and collect the clients' answers.
 
     Args:
-        version: the version folder to copy; it has to be numbered by its own card.
-        scratch: where the copies go.
-        photos: what the clients post.
-        count: how many newer versions.
-        clients: requests under way at a time.
+        version: the version folder to copy.
+        scratch: the folder for the copies.
+        photos: the photos that the clients post.
+        count: the number of newer versions.
+        clients: the number of clients.
 
     Raises:
-        CommandError: the service cannot swap models, ended, or did not take a version.
+        CommandError: the service cannot swap models, ended, or did not serve a new version.
     """
     if SETTING not in Settings.model_fields:
         raise CommandError(
@@ -54,13 +54,13 @@ def swap_under_load(
     first = load_card(version).version
     models = scratch / "models"
     publish_copy(version, models, first)
-    with service(models, **{SETTING: POLL_SECONDS}) as server:
+    with running_service(models, **{SETTING: POLL_SECONDS}) as server:
         numbers = range(first + 1, first + 1 + count)
         return asyncio.run(_swap(server, version, models, numbers, photos, clients))
 
 
 def publish_copy(version: Path, models: Path, number: int) -> Path:
-    """Copy a version folder under another number, its card too; complete or not there at all."""
+    """Copy a version folder atomically and change the version number on its card."""
     card = load_card(version).model_copy(update={"version": number})
     partial = models / f".{number}.partial"
     shutil.copytree(version, partial)
@@ -70,11 +70,11 @@ def publish_copy(version: Path, models: Path, number: int) -> Path:
 
 async def _swap(
     server: Server, version: Path, models: Path, numbers: range, photos: list[bytes], clients: int
-) -> Swaps:
-    swaps = Swaps()
+) -> SwapResult:
+    result = SwapResult()
     finished = False
-    work = itertools.cycle([multipart(photo) for photo in photos])
-    load = asyncio.create_task(in_turn(server.port, work, clients, lambda: finished))
+    work = itertools.cycle([multipart_request(photo) for photo in photos])
+    load = asyncio.create_task(closed_loop(server.port, work, clients, lambda: finished))
     try:
         async with httpx.AsyncClient(base_url=server.address, trust_env=False) as client:
             for number in numbers:
@@ -82,23 +82,23 @@ async def _swap(
                 began = time.perf_counter()
                 if number % 2:
                     os.kill(server.pid, signal.SIGHUP)
-                await _served(server, client, number)
-                swaps.seconds.append(time.perf_counter() - began)
-                tell(f"version {number} after {swaps.seconds[-1]:.2f} s")
+                await _wait_until_served(server, client, number)
+                result.seconds.append(time.perf_counter() - began)
+                log(f"version {number} after {result.seconds[-1]:.2f} s")
     finally:
         finished = True
-        swaps.run = await load
-    return swaps
+        result.run = await load
+    return result
 
 
-async def _served(server: Server, client: httpx.AsyncClient, number: int) -> None:
-    """Wait until the service says that it serves this version."""
-    deadline = time.perf_counter() + PATIENCE
+async def _wait_until_served(server: Server, client: httpx.AsyncClient, number: int) -> None:
+    """Wait until the service serves this version."""
+    deadline = time.perf_counter() + TIMEOUT_SECONDS
     while time.perf_counter() < deadline:
         if server.process.poll() is not None:
             raise CommandError(f"The service ended on a new version: {server.last_words()}")
-        answer = await client.get("/model", timeout=PATIENCE)
+        answer = await client.get("/model", timeout=TIMEOUT_SECONDS)
         if answer.json().get("version") == number:
             return
         await asyncio.sleep(0.05)
-    raise CommandError(f"Version {number} was not served after {PATIENCE:.0f} s.")
+    raise CommandError(f"Version {number} was not served after {TIMEOUT_SECONDS:.0f} s.")

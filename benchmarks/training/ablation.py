@@ -1,11 +1,11 @@
-"""What each technique of the default recipe is worth: validation accuracy without it.
+"""Measure the validation accuracy of the default recipe without each of its techniques.
 
     python -m benchmarks.training.ablation data/cats_vs_dogs_small --epochs 30 --seeds 2 --side 64
 
-Trains the recipe whole and once without each technique, for a few epochs and some seeds, each
-in a process of its own, and prints a table. Small photos make it fit: training and validation
-are both at `--side`. Results are kept in `--results`: an interrupted
-run goes on where it was. The test photos are not looked at.
+The recipe is trained completely and once without each technique, for a few epochs and seeds, each
+time in a separate process. Training and validation use photos of `--side` pixels; small ones make
+the benchmark feasible. The results are kept in `--results`, from which an interrupted run
+continues. The test photos are not used.
 """
 
 import json
@@ -16,14 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.process import last_line
+from benchmarks.harness.process import run_module
+from benchmarks.harness.table import markdown_table
 from training.cli import Parser, natural, positive, run
 from training.data.augmentation import Augmentation
 from training.recipes.catalogue import RESIDUAL
 from training.recipes.recipe import Recipe
 
 PROG = "python -m benchmarks.training.ablation"
-_GRID = 32  # the most that a variant's strides come to
+_TOTAL_STRIDE = 32  # the largest product of a variant's strides and of the stem's 2
 
 
 def _without(**augmentation: Any) -> Recipe:
@@ -47,7 +48,7 @@ VARIANTS = {
     "without warm-up and cosine": replace(RESIDUAL, warmup=0),
     "without weight decay": replace(RESIDUAL, weight_decay=0.0),
     "without dropout": replace(RESIDUAL, options={**RESIDUAL.options, "dropout": 0.0}),
-    # At the rate that the recipe had with it (commit c8b3aa8).
+    # The learning rate is lower, as AdamW needs another one than Muon.
     "AdamW instead of Muon": replace(RESIDUAL, optimizer="adamw", learning_rate=2e-3),
     "a third of the learning rate": replace(RESIDUAL, learning_rate=RESIDUAL.learning_rate / 3),
     "a first stage that halves the photo": replace(RESIDUAL, options=_HALVING),
@@ -55,7 +56,7 @@ VARIANTS = {
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = Parser(PROG, description="Train the default recipe without each of its techniques.")
     parser.add_argument("data", type=Path, help="class folders, as training.fit takes them")
     parser.add_argument("--epochs", type=positive, default=30)
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--side", type=_side, default=64, help="of a photo, in pixels")
     parser.add_argument("--cache", type=Path, default=Path("data/.cache"))
     parser.add_argument("--results", type=Path, default=Path("build/ablation.json"))
-    parser.add_argument("--one", choices=VARIANTS, help="this one only, as a number")
+    parser.add_argument("--one", choices=VARIANTS, help="train only this one")
     parser.add_argument("--seed", type=natural, default=0, help="of --one")
     arguments = parser.parse_args()
     if arguments.one:
@@ -77,15 +78,15 @@ def main() -> None:
         for name in VARIANTS:
             key = _key(name, arguments, seed)
             if key not in known:
-                known[key] = _in_a_process(name, seed, sys.argv[1:])
+                known[key] = _measure_in_subprocess(name, seed, sys.argv[1:])
                 arguments.results.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
             print(f"{key}: {known[key]:.1%}", flush=True)
     print(_table(known, arguments))
 
 
 def _accuracy(arguments: Namespace) -> float:
-    """Validation accuracy of the final weights."""
-    from benchmarks.harness.trial import history_of
+    """Train one variant and return the validation accuracy of its final weights."""
+    from benchmarks.harness.trial import train_history
 
     variant = VARIANTS[arguments.one]
     recipe = replace(
@@ -96,14 +97,16 @@ def _accuracy(arguments: Namespace) -> float:
         validate_every=arguments.epochs,
         seed=arguments.seed,
     )
-    last = history_of(recipe, arguments.data, arguments.cache)[-1]
+    last = train_history(recipe, arguments.data, arguments.cache)[-1]
     return last["val_accuracy"] or 0.0
 
 
 def _side(text: str) -> int:
     side = positive(text)
-    if side % _GRID:
-        raise ArgumentTypeError(f"{side} is not a multiple of {_GRID}, by which a network halves.")
+    if side % _TOTAL_STRIDE:
+        raise ArgumentTypeError(
+            f"{side} is not a multiple of {_TOTAL_STRIDE}, by which a network halves."
+        )
     return side
 
 
@@ -111,9 +114,9 @@ def _key(name: str, arguments: Namespace, seed: int) -> str:
     return f"{name}, {arguments.epochs} epochs, {arguments.side} pixels, seed {seed}"
 
 
-def _in_a_process(name: str, seed: int, words: list[str]) -> float:
+def _measure_in_subprocess(name: str, seed: int, words: list[str]) -> float:
     one = ["--one", name, "--seed", str(seed)]
-    return float(last_line("benchmarks.training.ablation", [*words, *one], name))
+    return float(run_module("benchmarks.training.ablation", [*words, *one], name))
 
 
 def _table(known: dict[str, float], arguments: Namespace) -> str:
@@ -122,12 +125,12 @@ def _table(known: dict[str, float], arguments: Namespace) -> str:
         for name in VARIANTS
     }
     whole = statistics.mean(rows["the whole recipe"])
-    lines = ["| recipe | validation accuracy | by seed | worth |", "| --- | --- | --- | --- |"]
+    cells = []
     for name, values in rows.items():
         mean = statistics.mean(values)
         each = ", ".join(f"{value:.1%}" for value in values)
-        lines.append(f"| {name} | {mean:.1%} | {each} | {100 * (whole - mean):+.1f} |")
-    return "\n".join(lines)
+        cells.append([name, f"{mean:.1%}", each, f"{100 * (whole - mean):+.1f}"])
+    return markdown_table(["recipe", "validation accuracy", "by seed", "worth"], cells)
 
 
 if __name__ == "__main__":

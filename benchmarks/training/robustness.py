@@ -1,8 +1,8 @@
-"""Accuracy on the same photos in other clothes: mirrored, turned by EXIF, PNG, JPEG again.
+"""Measure the accuracy on variants of the same photos: mirrored, rotated by EXIF, PNG, JPEG.
 
     python -m benchmarks.training.robustness models/cats-vs-dogs data/cats_vs_dogs_small/test
 
-Every variant goes through the decoder and the classifier that serve.
+All variants go through the decoder and the classifier of the service.
 """
 
 import io
@@ -21,11 +21,11 @@ from training.evaluation.evaluator import evaluate
 
 PROG = "python -m benchmarks.training.robustness"
 _ORIENTATION = 0x0112  # the EXIF tag
-_TURNED_LEFT = 6  # such a file is to be turned a quarter to the right for viewing
+_TURNED_LEFT = 6  # viewers rotate such a file by 90 degrees to the right
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = Parser(PROG, description="Test a model on variants of the same photos.")
     parser.add_argument("model", type=Path, help="a version folder, or a folder of versions")
     parser.add_argument("photos", type=Path, help="FOLDER/CLASS/PHOTO")
@@ -34,7 +34,7 @@ def main() -> None:
     samples = open_subset(arguments.photos, classifier.card.labels)
     accuracies = {}
     for name, change in VARIANTS.items():
-        changed = [_changed(sample, change) for sample in samples]
+        changed = [_with_change(sample, change) for sample in samples]
         accuracies[name] = evaluate(classifier, changed, name).accuracy.value
     for name, value in accuracies.items():
         print(f"{name:<24} {value:.2%}")
@@ -42,7 +42,7 @@ def main() -> None:
     print(f"{'largest difference':<24} {100 * spread:.2f} points")
 
 
-def _changed(sample: Sample, change: Callable[[Image.Image], bytes] | None) -> Sample:
+def _with_change(sample: Sample, change: Callable[[Image.Image], bytes] | None) -> Sample:
     if change is None:
         return sample
 
@@ -53,26 +53,26 @@ def _changed(sample: Sample, change: Callable[[Image.Image], bytes] | None) -> S
     return replace(sample, read=read)
 
 
-def _png(image: Image.Image) -> bytes:
-    return _saved(image, "PNG")
+def _as_png(image: Image.Image) -> bytes:
+    return _encode(image, "PNG")
 
 
-def _mirrored(image: Image.Image) -> bytes:
-    return _saved(ImageOps.mirror(image), "PNG")
+def _as_mirrored(image: Image.Image) -> bytes:
+    return _encode(ImageOps.mirror(image), "PNG")
 
 
-def _jpeg(image: Image.Image) -> bytes:
-    return _saved(image, "JPEG", quality=85)
+def _as_jpeg(image: Image.Image) -> bytes:
+    return _encode(image, "JPEG", quality=85)
 
 
-def _turned(image: Image.Image) -> bytes:
+def _as_turned(image: Image.Image) -> bytes:
     exif = Image.Exif()
     exif[_ORIENTATION] = _TURNED_LEFT
     turned = image.transpose(Image.Transpose.ROTATE_90)
-    return _saved(turned, "JPEG", quality=95, subsampling=0, exif=exif)
+    return _encode(turned, "JPEG", quality=95, subsampling=0, exif=exif)
 
 
-def _saved(image: Image.Image, name: str, **options: object) -> bytes:
+def _encode(image: Image.Image, name: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, name, **options)
     return buffer.getvalue()
@@ -80,10 +80,10 @@ def _saved(image: Image.Image, name: str, **options: object) -> bytes:
 
 VARIANTS = {
     "as they are": None,
-    "PNG": _png,
-    "mirrored": _mirrored,
-    "turned by EXIF": _turned,
-    "JPEG at quality 85": _jpeg,
+    "PNG": _as_png,
+    "mirrored": _as_mirrored,
+    "turned by EXIF": _as_turned,
+    "JPEG at quality 85": _as_jpeg,
 }
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""Decompression bombs over HTTP: each refused in how long, for how much more memory.
+"""Post decompression bombs to the service, and measure the time and memory of each refusal.
 
     python -m tests.fuzz.bombs
 
-Each is posted some times to a service that has answered sound photos before; the longest time
-and the most extra resident memory count (peak while it is answered, less what was resident
-before). For scale, the largest photo that the limits allow is posted, too, and the figures of
-an ordinary one are shown. The table goes to build/benchmarks/bombs.md; the exit code is 1 if a
-bomb was not refused. Takes about 20 seconds.
+The service first answers valid photos. Then each bomb is posted several times; the longest time and
+the largest increase of the resident memory are reported. For comparison, an ordinary photo and the
+largest accepted one are posted too. The table goes to build/benchmarks/bombs.md. The exit code is 1
+if a bomb was not refused.
 """
 
 import asyncio
@@ -18,24 +17,31 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.harness.load import Connection, raw
-from benchmarks.harness.memory import peak, reset_peak, resident
-from benchmarks.harness.photos import photos_of
-from benchmarks.harness.server import Server, service
-from benchmarks.harness.table import markdown, mebibytes, milliseconds, publish, tell, timed
+from benchmarks.harness.load import Connection, raw_request
+from benchmarks.harness.memory import peak_bytes, reset_peak, resident_bytes
+from benchmarks.harness.photos import load_photos
+from benchmarks.harness.server import Server, running_service
+from benchmarks.harness.table import (
+    log,
+    markdown_table,
+    mebibytes,
+    milliseconds,
+    timed,
+    write_result,
+)
 from tests.fuzz.hostile import bombs, png
 from training.cli import Parser, positive, run
 
 PROG = "python -m tests.fuzz.bombs"
 MOST_SECONDS = 0.1
 MOST_BYTES = 20 * 2**20
-WARM = 40  # sound photos first
+WARM = 40  # the number of valid photos that are posted first
 REFUSED = (400, 413, 415, 422)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a file did: statuses, the longest time in seconds, the most extra bytes."""
+class Measurement:
+    """The statuses, the longest time in seconds, and the largest increase of memory in bytes."""
 
     statuses: set[int]
     seconds: float
@@ -43,47 +49,49 @@ class Seen:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = Parser(PROG, description="Post decompression bombs.")
     parser.add_argument("--model", type=Path, default=Path("models/cats-vs-dogs/1"))
-    parser.add_argument("--times", type=positive, default=5, help="for each")
+    parser.add_argument("--times", type=positive, default=5, help="for each bomb")
     arguments = parser.parse_args()
     rows = []
     accepted = []
-    with timed("tests.fuzz.bombs"), service(arguments.model) as server:
-        ordinary = photos_of(None)
-        asyncio.run(_post(server, [raw(photo) for photo in ordinary] * (WARM // len(ordinary) + 1)))
-        photo = _seen(server, ordinary[0], "image/jpeg", arguments.times)
+    with timed("tests.fuzz.bombs"), running_service(arguments.model) as server:
+        ordinary = load_photos(None)
+        warm_up = [raw_request(photo) for photo in ordinary] * (WARM // len(ordinary) + 1)
+        asyncio.run(_post(server, warm_up))
+        photo = _measure(server, ordinary[0], "image/jpeg", arguments.times)
         rows.append(_row("(an ordinary photo)", ordinary[0], photo, ""))
         for name, kind, data in bombs():
-            seen = _seen(server, data, kind, arguments.times)
-            rows.append(_row(name, data, seen, f"< {MOST_SECONDS * 1000:.0f} ms, < 20 MB"))
-            tell(f"{name}: {seen}")
-            if not seen.statuses <= set(REFUSED):
+            measured = _measure(server, data, kind, arguments.times)
+            rows.append(_row(name, data, measured, f"< {MOST_SECONDS * 1000:.0f} ms, < 20 MB"))
+            log(f"{name}: {measured}")
+            if not measured.statuses <= set(REFUSED):
                 accepted.append(name)
         data = _largest(server)
-        largest = _seen(server, data, "image/png", 1)
+        largest = _measure(server, data, "image/png", 1)
         rows.append(_row("(the largest grey PNG allowed)", data, largest, ""))
-    publish("bombs", markdown(["file", "bytes", "status", "time", "extra memory", "wanted"], rows))
+    header = ["file", "bytes", "status", "time", "extra memory", "wanted"]
+    write_result("bombs", markdown_table(header, rows))
     if accepted:
-        tell(f"not refused: {', '.join(accepted)}")
+        log(f"not refused: {', '.join(accepted)}")
         sys.exit(1)
 
 
-def _seen(server: Server, data: bytes, kind: str, times: int) -> Seen:
+def _measure(server: Server, data: bytes, kind: str, times: int) -> Measurement:
     statuses, seconds, extra = set(), 0.0, 0
     for _ in range(times):
         reset_peak(server.pid)
-        before = resident(server.pid)
-        status, elapsed = asyncio.run(_post(server, [raw(data, kind)]))
+        before = resident_bytes(server.pid)
+        status, elapsed = asyncio.run(_post(server, [raw_request(data, kind)]))
         statuses.add(status)
         seconds = max(seconds, elapsed)
-        extra = max(extra, peak(server.pid) - before)
-    return Seen(statuses, seconds, extra)
+        extra = max(extra, peak_bytes(server.pid) - before)
+    return Measurement(statuses, seconds, extra)
 
 
 async def _post(server: Server, requests: list[bytes]) -> tuple[int, float]:
-    """Post them one after the other; the last one's status and seconds."""
+    """Send the requests one after the other; return the status and seconds of the last one."""
     connection = Connection(server.port)
     for request in requests:
         answer = await connection.send(request)
@@ -97,9 +105,9 @@ def _largest(server: Server) -> bytes:
     return png(side, side, zlib.compress(bytes(side * (side + 1))))
 
 
-def _row(name: str, data: bytes, seen: Seen, wanted: str) -> list[str]:
-    statuses = ", ".join(str(status or "no answer") for status in sorted(seen.statuses))
-    times = [milliseconds(seen.seconds), mebibytes(seen.extra), wanted]
+def _row(name: str, data: bytes, measured: Measurement, wanted: str) -> list[str]:
+    statuses = ", ".join(str(status or "no answer") for status in sorted(measured.statuses))
+    times = [milliseconds(measured.seconds), mebibytes(measured.extra), wanted]
     return [name, f"{len(data):,}", statuses, *times]
 
 

@@ -1,4 +1,4 @@
-"""Small sound photos of every format that the service accepts, in many of its variants."""
+"""Small valid photos in many variants of every format that the service accepts."""
 
 import importlib.util
 import io
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
-from benchmarks.harness.photos import picture
+from benchmarks.harness.photos import generate_picture
 
 _SIZE = (200, 150)
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -16,7 +16,7 @@ _ORIENTATION = 0x0112  # the EXIF tag
 
 @dataclass(frozen=True)
 class Sample:
-    """One sound file: the format's name in Pillow, what is special about it, its bytes."""
+    """A valid file: Pillow's name of the format, the variant, and the bytes."""
 
     format: str
     variant: str
@@ -24,12 +24,12 @@ class Sample:
 
     @property
     def kind(self) -> str:
-        """Its media type."""
+        """The media type."""
         return f"image/{self.format.lower()}"
 
 
 def samples(formats: list[str]) -> list[Sample]:
-    """Files of these formats, some a format; of a format that cannot be written here, none."""
+    """Return several files of each format; none of a format that cannot be written here."""
     makers = {
         "JPEG": _jpeg,
         "PNG": _png,
@@ -50,65 +50,69 @@ def samples(formats: list[str]) -> list[Sample]:
 
 
 def _jpeg() -> dict[str, bytes]:
-    image = picture(1, *_SIZE)
+    image = generate_picture(1, *_SIZE)
     exif = Image.Exif()
     exif[_ORIENTATION] = 6
     return {
-        "baseline": _saved(image, "JPEG"),
-        "progressive": _saved(image, "JPEG", progressive=True),
-        "grey": _saved(image.convert("L"), "JPEG"),
-        "CMYK": _saved(image.convert("CMYK"), "JPEG"),
-        "EXIF": _saved(image, "JPEG", exif=exif, comment=b"a comment"),
+        "baseline": _encode(image, "JPEG"),
+        "progressive": _encode(image, "JPEG", progressive=True),
+        "grey": _encode(image.convert("L"), "JPEG"),
+        "CMYK": _encode(image.convert("CMYK"), "JPEG"),
+        "EXIF": _encode(image, "JPEG", exif=exif, comment=b"a comment"),
     }
 
 
 def _png() -> dict[str, bytes]:
-    image = picture(2, *_SIZE)
+    image = generate_picture(2, *_SIZE)
     rows, columns = np.indices(_SIZE[::-1])
     deep = Image.fromarray((rows * 400 + columns).astype(np.uint16))
     return {
-        "RGB": _saved(image, "PNG"),
-        "palette": _saved(image.quantize(16), "PNG", transparency=3),
-        "RGBA": _saved(_clear(image), "PNG"),
-        "16 bits": _saved(deep, "PNG"),
-        "1 bit": _saved(image.convert("1"), "PNG"),
-        "animated": _saved(image, "PNG", save_all=True, append_images=[picture(3, *_SIZE)]),
+        "RGB": _encode(image, "PNG"),
+        "palette": _encode(image.quantize(16), "PNG", transparency=3),
+        "RGBA": _encode(_with_alpha(image), "PNG"),
+        "16 bits": _encode(deep, "PNG"),
+        "1 bit": _encode(image.convert("1"), "PNG"),
+        "animated": _encode(
+            image, "PNG", save_all=True, append_images=[generate_picture(3, *_SIZE)]
+        ),
     }
 
 
 def _webp() -> dict[str, bytes]:
-    image = picture(4, *_SIZE)
+    image = generate_picture(4, *_SIZE)
     return {
-        "lossy": _saved(image, "WEBP"),
-        "lossless": _saved(image, "WEBP", lossless=True),
-        "alpha": _saved(_clear(image), "WEBP"),
-        "animated": _saved(image, "WEBP", save_all=True, append_images=[picture(5, *_SIZE)]),
+        "lossy": _encode(image, "WEBP"),
+        "lossless": _encode(image, "WEBP", lossless=True),
+        "alpha": _encode(_with_alpha(image), "WEBP"),
+        "animated": _encode(
+            image, "WEBP", save_all=True, append_images=[generate_picture(5, *_SIZE)]
+        ),
     }
 
 
 def _gif() -> dict[str, bytes]:
-    image = picture(6, *_SIZE).quantize(64)
-    other = picture(7, *_SIZE).quantize(32)
+    image = generate_picture(6, *_SIZE).quantize(64)
+    other = generate_picture(7, *_SIZE).quantize(32)
     return {
-        "still": _saved(image, "GIF"),
-        "transparent": _saved(image, "GIF", transparency=1),
-        "animated": _saved(image, "GIF", save_all=True, append_images=[other], loop=0),
+        "still": _encode(image, "GIF"),
+        "transparent": _encode(image, "GIF", transparency=1),
+        "animated": _encode(image, "GIF", save_all=True, append_images=[other], loop=0),
     }
 
 
 def _bmp() -> dict[str, bytes]:
-    image = picture(8, *_SIZE)
+    image = generate_picture(8, *_SIZE)
     return {
-        "RGB": _saved(image, "BMP"),
-        "palette": _saved(image.quantize(256), "BMP"),
-        "1 bit": _saved(image.convert("1"), "BMP"),
+        "RGB": _encode(image, "BMP"),
+        "palette": _encode(image.quantize(256), "BMP"),
+        "1 bit": _encode(image.convert("1"), "BMP"),
     }
 
 
 def _tiff() -> dict[str, bytes]:
-    image = picture(9, *_SIZE)
+    image = generate_picture(9, *_SIZE)
     made = {
-        name: _saved(image, "TIFF", compression=compression)
+        name: _encode(image, "TIFF", compression=compression)
         for name, compression in (
             ("plain", None),
             ("LZW", "tiff_lzw"),
@@ -117,16 +121,16 @@ def _tiff() -> dict[str, bytes]:
             ("packbits", "packbits"),
         )
     }
-    made["1 bit, group 4"] = _saved(image.convert("1"), "TIFF", compression="group4")
-    made["RGBA"] = _saved(_clear(image), "TIFF")
+    made["1 bit, group 4"] = _encode(image.convert("1"), "TIFF", compression="group4")
+    made["RGBA"] = _encode(_with_alpha(image), "TIFF")
     return made
 
 
 def _avif() -> dict[str, bytes]:
     if not features.check("avif"):
         return {}
-    image = picture(10, *_SIZE)
-    return {"RGB": _saved(image, "AVIF"), "RGBA": _saved(_clear(image), "AVIF")}
+    image = generate_picture(10, *_SIZE)
+    return {"RGB": _encode(image, "AVIF"), "RGBA": _encode(_with_alpha(image), "AVIF")}
 
 
 def _heif() -> dict[str, bytes]:
@@ -135,18 +139,18 @@ def _heif() -> dict[str, bytes]:
     import pillow_heif
 
     pillow_heif.register_heif_opener()
-    image = picture(11, *_SIZE)
-    return {"RGB": _saved(image, "HEIF"), "RGBA": _saved(_clear(image), "HEIF")}
+    image = generate_picture(11, *_SIZE)
+    return {"RGB": _encode(image, "HEIF"), "RGBA": _encode(_with_alpha(image), "HEIF")}
 
 
-def _clear(image: Image.Image) -> Image.Image:
-    """With an alpha channel from left to right."""
+def _with_alpha(image: Image.Image) -> Image.Image:
+    """Add an alpha channel with a gradient."""
     clear = image.convert("RGBA")
     clear.putalpha(Image.linear_gradient("L").resize(image.size))
     return clear
 
 
-def _saved(image: Image.Image, name: str, **options: Any) -> bytes:
+def _encode(image: Image.Image, name: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, name, **options)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Where a photo's file says how long its parts are, and how large the picture is."""
+"""Find the fields of image files that contain a length or the size of the picture."""
 
 import struct
 import zlib
@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from typing import Literal
 
 _PNG_START = 8
-_BOXES_OF_BOXES = (b"meta", b"iprp", b"ipco", b"moov", b"dinf")
+_CONTAINER_BOXES = (b"meta", b"iprp", b"ipco", b"moov", b"dinf")
 
 
 @dataclass(frozen=True)
 class Field:
-    """A whole number in a file: of a part's length, or of the picture's size."""
+    """An integer field of a file, which contains a part's length or the picture's size."""
 
     offset: int
     size: int
     order: Literal["big", "little"]
-    means: Literal["length", "size"]
+    kind: Literal["length", "size"]
 
 
 def fields(name: str, data: bytes) -> list[Field]:
-    """The fields of a sound file of a format, by Pillow's name for it; none of an unknown one."""
-    walk = _WALKS.get(name)
-    if walk is None:
+    """Return the fields of a valid file; `name` is Pillow's name of the format."""
+    parser = _PARSERS.get(name)
+    if parser is None:
         return []
-    return [field for field in walk(data) if field.offset + field.size <= len(data)]
+    return [field for field in parser(data) if field.offset + field.size <= len(data)]
 
 
-def with_checksums(data: bytes) -> bytes:
-    """A PNG file whose chunks have right checksums again, as far as its lengths make sense."""
+def fix_checksums(data: bytes) -> bytes:
+    """Correct the checksums of a damaged PNG file's chunks, as far as their lengths are valid."""
     fixed = bytearray(data)
     for offset, length in _chunks(data):
         end = offset + 8 + length
@@ -54,7 +54,7 @@ def _png(data: bytes) -> Iterator[Field]:
 
 
 def _jpeg(data: bytes) -> Iterator[Field]:
-    """Segments up to the first scan."""
+    """Yield the fields of the segments up to the first scan."""
     offset = 2
     while offset + 9 <= len(data) and data[offset] == 0xFF:
         marker = data[offset + 1]
@@ -82,12 +82,12 @@ def _webp(data: bytes) -> Iterator[Field]:
 def _gif(data: bytes) -> Iterator[Field]:
     yield Field(6, 2, "little", "size")
     yield Field(8, 2, "little", "size")
-    offset = 13 + _colours(data[10])
+    offset = 13 + _colour_table_bytes(data[10])
     while offset + 10 < len(data) and data[offset] in (0x21, 0x2C):
         if data[offset] == 0x2C:
             yield Field(offset + 5, 2, "little", "size")
             yield Field(offset + 7, 2, "little", "size")
-            offset += 11 + _colours(data[offset + 9])
+            offset += 11 + _colour_table_bytes(data[offset + 9])
         else:
             offset += 2
         while offset < len(data) and data[offset]:
@@ -96,8 +96,8 @@ def _gif(data: bytes) -> Iterator[Field]:
         offset += 1
 
 
-def _colours(flags: int) -> int:
-    """Bytes of the colour table that a GIF's flags announce."""
+def _colour_table_bytes(flags: int) -> int:
+    """Return the size in bytes of the colour table, from the flags of a GIF."""
     return 3 * 2 ** (flags % 8 + 1) if flags & 0x80 else 0
 
 
@@ -109,7 +109,7 @@ def _bmp(_: bytes) -> Iterator[Field]:
 
 
 def _tiff(data: bytes) -> Iterator[Field]:
-    """The first directory: of each entry its count and its value, or where that lies."""
+    """Yield the count and the value (or its offset) of each entry of the first directory."""
     order: Literal["big", "little"] = "little" if data[:2] == b"II" else "big"
     yield Field(4, 4, order, "length")
     start = int.from_bytes(data[4:8], order)
@@ -121,8 +121,8 @@ def _tiff(data: bytes) -> Iterator[Field]:
         yield Field(entry + 8, 4, order, "size" if tag in (256, 257) else "length")
 
 
-def _boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Field]:
-    """The boxes of an ISO base media file (HEIF, AVIF)."""
+def _iso_boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Field]:
+    """Yield the fields of the boxes of an ISO base media file (HEIF, AVIF)."""
     end = len(data) if end is None else end
     while start + 8 <= end:
         yield Field(start, 4, "big", "length")
@@ -131,20 +131,20 @@ def _boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Fiel
         if kind == b"ispe":
             yield Field(start + 12, 4, "big", "size")
             yield Field(start + 16, 4, "big", "size")
-        if kind in _BOXES_OF_BOXES:
-            inside = start + (12 if kind == b"meta" else 8)  # meta has a version and flags
-            yield from _boxes(data, inside, min(end, start + length))
+        if kind in _CONTAINER_BOXES:
+            inside = start + (12 if kind == b"meta" else 8)  # meta also has a version and flags
+            yield from _iso_boxes(data, inside, min(end, start + length))
         if length < 8:
             return
         start += length
 
 
-_WALKS: dict[str, Callable[[bytes], Iterator[Field]]] = {
+_PARSERS: dict[str, Callable[[bytes], Iterator[Field]]] = {
     "PNG": _png,
     "JPEG": _jpeg,
     "WEBP": _webp,
     "GIF": _gif,
     "BMP": _bmp,
     "TIFF": _tiff,
-    **dict.fromkeys(("AVIF", "HEIF", "HEIC"), _boxes),
+    **dict.fromkeys(("AVIF", "HEIF", "HEIC"), _iso_boxes),
 }

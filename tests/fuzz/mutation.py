@@ -1,6 +1,6 @@
-"""Damaged photos: sound files with bits flipped, cut, spliced, or lying about their lengths.
+"""Damage valid photos: flip bits, truncate, splice, move pieces, or falsify lengths and sizes.
 
-Mutant `number` of `seed` is the same on every machine, so that a failure can be made again.
+The mutant of a seed and number is the same on every machine, so that failures are reproducible.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,29 +10,30 @@ from functools import lru_cache
 import numpy as np
 
 from tests.fuzz.corpus import Sample
-from tests.fuzz.fields import Field, fields, with_checksums
+from tests.fuzz.fields import Field, fields, fix_checksums
 
-_HEAD = 256  # where most formats have what decides how the rest is read
+_HEAD = 256  # bytes; most formats have their header there
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A damaged file, the sound one that it was, and how it was damaged."""
+    """A damaged file with the original sample and the name of the mutation."""
 
     sample: Sample
-    way: str
+    mutation: str
     data: bytes
 
 
-def mutant(seed: int, number: int, samples: Sequence[Sample]) -> Mutant:
-    """The damaged file of this number; samples, then ways, take turns."""
+def make_mutant(seed: int, number: int, samples: Sequence[Sample]) -> Mutant:
+    """Return the mutant of this seed and number; samples and mutations are used in turn."""
     random = np.random.default_rng((seed, number))
     sample = samples[number % len(samples)]
-    way = list(WAYS)[(number // len(samples)) % len(WAYS)]
-    data = WAYS[way](random, sample, samples)
-    if sample.format == "PNG" and random.random() < 0.5:  # or the checksum alone would refuse it
-        data = with_checksums(data)
-    return Mutant(sample, way, data)
+    mutation = list(MUTATIONS)[(number // len(samples)) % len(MUTATIONS)]
+    data = MUTATIONS[mutation](random, sample, samples)
+    # A wrong checksum alone makes a decoder refuse a PNG, so only half of them have one.
+    if sample.format == "PNG" and random.random() < 0.5:
+        data = fix_checksums(data)
+    return Mutant(sample, mutation, data)
 
 
 def _flipped(random: np.random.Generator, data: bytes, end: int) -> bytes:
@@ -55,7 +56,7 @@ def _truncate(random: np.random.Generator, sample: Sample, _: Sequence[Sample]) 
 
 
 def _splice(random: np.random.Generator, sample: Sample, samples: Sequence[Sample]) -> bytes:
-    """The beginning of one file and the end of another, more often than not of its format."""
+    """Join the beginning of one file and the end of another, mostly of the same format."""
     near = [each for each in samples if each.format == sample.format]
     others = near if random.random() < 0.6 else samples
     other = others[int(random.integers(0, len(others)))].data
@@ -64,7 +65,7 @@ def _splice(random: np.random.Generator, sample: Sample, samples: Sequence[Sampl
 
 
 def _shuffle(random: np.random.Generator, sample: Sample, _: Sequence[Sample]) -> bytes:
-    """A piece left out, or put in a second time elsewhere."""
+    """Remove a piece, or insert a copy of it elsewhere."""
     first, second, place = sorted(random.integers(0, len(sample.data), 3))
     if random.random() < 0.5:
         return sample.data[:first] + sample.data[second:]
@@ -77,27 +78,27 @@ def _fill(random: np.random.Generator, sample: Sample, _: Sequence[Sample]) -> b
     return sample.data[:first] + byte * int(second - first) + sample.data[second:]
 
 
-def _lie_of_length(random: np.random.Generator, sample: Sample, _: Sequence[Sample]) -> bytes:
-    return _lying(random, sample, "length")
+def _wrong_lengths(random: np.random.Generator, sample: Sample, _: Sequence[Sample]) -> bytes:
+    return _wrong_fields(random, sample, "length")
 
 
-def _lie_of_size(random: np.random.Generator, sample: Sample, _: Sequence[Sample]) -> bytes:
-    return _lying(random, sample, "size")
+def _wrong_sizes(random: np.random.Generator, sample: Sample, _: Sequence[Sample]) -> bytes:
+    return _wrong_fields(random, sample, "size")
 
 
-def _lying(random: np.random.Generator, sample: Sample, means: str) -> bytes:
-    """One to three fields with other values: the extremes, or a little beside the truth."""
-    known = [field for field in _fields(sample) if field.means == means]
+def _wrong_fields(random: np.random.Generator, sample: Sample, kind: str) -> bytes:
+    """Change one to three fields to extreme, slightly wrong or random values."""
+    known = [field for field in _fields(sample) if field.kind == kind]
     changed = bytearray(sample.data)
     for _ in range(random.integers(1, 4)):
         field = known[int(random.integers(0, len(known)))]
         end = field.offset + field.size
         true = int.from_bytes(sample.data[field.offset : end], field.order)
         largest = 256**field.size - 1
-        lies = [0, 1, largest, largest // 2, largest // 2 + 1, true - 1, true + 1, 2 * true]
-        lies.append(int(random.integers(0, largest + 1)))
-        lie = lies[int(random.integers(0, len(lies)))]
-        changed[field.offset : end] = (lie % (largest + 1)).to_bytes(field.size, field.order)
+        choices = [0, 1, largest, largest // 2, largest // 2 + 1, true - 1, true + 1, 2 * true]
+        choices.append(int(random.integers(0, largest + 1)))
+        value = choices[int(random.integers(0, len(choices)))]
+        changed[field.offset : end] = (value % (largest + 1)).to_bytes(field.size, field.order)
     return bytes(changed)
 
 
@@ -106,14 +107,14 @@ def _fields(sample: Sample) -> list[Field]:
     return fields(sample.format, sample.data)
 
 
-Way = Callable[[np.random.Generator, Sample, Sequence[Sample]], bytes]
-WAYS: dict[str, Way] = {
+Mutation = Callable[[np.random.Generator, Sample, Sequence[Sample]], bytes]
+MUTATIONS: dict[str, Mutation] = {
     "bits flipped": _flip,
     "bits of the head flipped": _flip_head,
     "truncated": _truncate,
     "spliced": _splice,
     "pieces moved": _shuffle,
     "filled": _fill,
-    "lengths that lie": _lie_of_length,
-    "sizes that lie": _lie_of_size,
+    "wrong lengths": _wrong_lengths,
+    "wrong sizes": _wrong_sizes,
 }

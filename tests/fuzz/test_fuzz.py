@@ -13,10 +13,10 @@ SENT = Mutant(Sample("PNG", "RGB", b"sound"), "truncated", b"sou")
 @pytest.mark.parametrize("answer", [Answer(200, 0, 0.1), Answer(413, 0, 1.9), Answer(422, 0, 0.1)])
 def test_an_answer_in_time_is_only_counted(answer: Answer, tmp_path: Path) -> None:
     findings = Findings()
-    findings.note(7, SENT, answer, tmp_path)
+    findings.record(7, SENT, answer, tmp_path)
     assert findings.failures == []
     assert findings.by_format == {("PNG", answer.status): 1}
-    assert findings.by_way == {("truncated", answer.status): 1}
+    assert findings.by_mutation == {("truncated", answer.status): 1}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -26,7 +26,7 @@ def test_an_answer_in_time_is_only_counted(answer: Answer, tmp_path: Path) -> No
 )
 def test_a_failure_is_listed_and_its_file_kept(answer: Answer, tmp_path: Path) -> None:
     findings = Findings()
-    findings.note(7, SENT, answer, tmp_path)
+    findings.record(7, SENT, answer, tmp_path)
     assert len(findings.failures) == 1
     assert "RGB, truncated: status" in findings.failures[0]
     assert (tmp_path / "7.png").read_bytes() == b"sou"

@@ -18,7 +18,7 @@ MAKERS: dict[str, Callable[[int], bytes]] = {
 
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("side", [8, 64, 3000])  # 3000: a GIF's table is full, and cleared
-def test_bombs_are_sound_files(name: str, side: int) -> None:
+def test_bombs_are_valid_files(name: str, side: int) -> None:
     data = MAKERS[name](side)
     with Image.open(io.BytesIO(data), formats=[name]) as image:
         pixels = np.asarray(image)

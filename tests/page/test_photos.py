@@ -11,7 +11,7 @@ from tests import pictures
 from tests.conftest import ROOT
 from tests.page.actions import PHOTO, answered, result, transfer
 from tests.page.browser import Visit, wait_until
-from training.data.archives import open_originals
+from training.data.archives import open_archive
 
 
 @pytest.mark.parametrize("event", ["drop", "paste"])
@@ -34,8 +34,8 @@ def test_a_photo_gets_the_answer_of_the_api(
 def test_a_real_photo_gets_the_right_label(visit: Visit, photos_data: Path, label: str) -> None:
     """The first test photo of each that the network is sure of, and right about, by itself."""
     classifier = Classifier.load(ROOT / "models" / "cats-vs-dogs" / "1")
-    with open_originals(photos_data / "train.zip") as originals:
-        photos = (originals.read((label, number)) for number in range(1500, 2500))
+    with open_archive(photos_data / "train.zip") as archive:
+        photos = (archive.read((label, number)) for number in range(1500, 2500))
         sure = (data for data in photos if classifier.predict(data).probabilities[label] > 0.9)
         transfer(visit.page, "drop", {f"{label}.jpg": (next(sure), "image/jpeg")})
     assert answered(visit.page, f"{label}.jpg")[0] == label

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from training.atomic import staged, write_text
+from training.atomic import atomic_folder, write_text
 from training.cli import CommandError
 
 
 def test_the_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
-    with staged(tmp_path / "a" / "b") as folder:
+    with atomic_folder(tmp_path / "a" / "b") as folder:
         (folder / "x").write_text("1")
         assert not (tmp_path / "a" / "b").exists()
     assert (tmp_path / "a" / "b" / "x").read_text() == "1"
@@ -19,7 +19,7 @@ def test_the_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
 
 def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     def interrupted() -> None:
-        with staged(tmp_path / "a") as folder:
+        with atomic_folder(tmp_path / "a") as folder:
             (folder / "x").write_text("1")
             raise KeyboardInterrupt
 
@@ -29,18 +29,18 @@ def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_an_existing_folder_stays_unless_replaced(tmp_path: Path) -> None:
-    with staged(tmp_path / "a") as folder:
+    with atomic_folder(tmp_path / "a") as folder:
         (folder / "old").touch()
-    with pytest.raises(CommandError, match="exists already"), staged(tmp_path / "a"):
+    with pytest.raises(CommandError, match="exists already"), atomic_folder(tmp_path / "a"):
         pass
     assert (tmp_path / "a" / "old").exists()
-    with staged(tmp_path / "a", replace=True) as folder:
+    with atomic_folder(tmp_path / "a", replace=True) as folder:
         (folder / "new").touch()
     assert [entry.name for entry in (tmp_path / "a").iterdir()] == ["new"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
 
 
-def test_leftovers_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -> None:
+def test_leftovers_of_ended_processes_are_removed(tmp_path: Path) -> None:
     dead = os.fork()
     if dead == 0:
         os._exit(0)
@@ -48,14 +48,14 @@ def test_leftovers_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path
     alive = os.getppid()
     for process in (dead, alive, "x"):
         (tmp_path / f".a.partial-{process}").mkdir()
-    with staged(tmp_path / "a"):
+    with atomic_folder(tmp_path / "a"):
         pass
     assert {entry.name for entry in tmp_path.iterdir()} == {
         "a", f".a.partial-{alive}", ".a.partial-x",
     }  # fmt: skip
 
 
-def test_text_is_replaced_whole(tmp_path: Path) -> None:
+def test_text_is_replaced_atomically(tmp_path: Path) -> None:
     path = tmp_path / "x"
     write_text(path, "the old text, which is longer")
     with path.open() as reader:

@@ -25,7 +25,7 @@ def fit_words(data: Path, base: Path, *more: object) -> list[str]:
     return [str(word) for word in words]
 
 
-def test_the_card_says_how_it_was_made(stripes_model: Path) -> None:
+def test_the_card_describes_the_training(stripes_model: Path) -> None:
     card = load_card(stripes_model)
     assert (card.name, card.version, card.labels) == ("stripes", 1, ("down", "level", "slope"))
     assert card.recipe["name"] == "digits"
@@ -40,7 +40,7 @@ def test_the_card_says_how_it_was_made(stripes_model: Path) -> None:
     assert {"keras", "tensorflow", "numpy", "pillow", "python"} <= set(card.libraries)
 
 
-def test_no_file_of_a_version_names_a_folder_of_this_machine(stripes_model: Path) -> None:
+def test_no_file_of_a_version_contains_a_local_path(stripes_model: Path) -> None:
     for path in stripes_model.iterdir():
         content = path.read_bytes()
         for folder in (str(ROOT), str(Path.home()), "/tmp/"):
@@ -64,7 +64,7 @@ def test_the_model_card_shows_the_figures(stripes_model: Path) -> None:
     assert card.summary.splitlines()[3] in text
 
 
-def test_metrics_are_in_a_csv_and_the_networks_are_gone(stripes_model: Path) -> None:
+def test_the_run_folder_keeps_only_the_metrics(stripes_model: Path) -> None:
     run = stripes_model.parents[2] / "runs" / "stripes"
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -171,7 +171,7 @@ def test_killed_while_publishing_leaves_no_partial_version(
     assert [entry.name for entry in base.iterdir()] == ["1"]
 
 
-def test_a_state_is_whole_even_if_a_later_one_was_being_written(tmp_path: Path) -> None:
+def test_a_partial_checkpoint_is_ignored(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     network.compile("sgd", "mse")
@@ -184,7 +184,7 @@ def test_a_state_is_whole_even_if_a_later_one_was_being_written(tmp_path: Path) 
     assert [entry.name for entry in run.path.glob("epoch-*")] == ["epoch-0003"]
 
 
-def test_the_dry_run_tells_the_plan_and_writes_nothing(
+def test_the_dry_run_describes_the_training_and_writes_nothing(
     tmp_path: Path, stripes: Path, command: Command
 ) -> None:
     done = command(*fit_words(stripes, tmp_path, "--dry-run"))

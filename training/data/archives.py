@@ -1,11 +1,12 @@
-"""The numbered originals: where cat N and dog N are, in whatever way they were shipped.
+"""Read the numbered cat and dog photos from a folder or a zip archive.
 
-Kaggle ships `train/cat.N.jpg` and `train/dog.N.jpg`, in a zip, or in a zip inside a zip;
-Microsoft ships `PetImages/Cat/N.jpg` and `PetImages/Dog/N.jpg` in a zip. Both number the
-same photos alike. Everything else in them is passed over.
+Kaggle's archive has `train/cat.N.jpg` and `train/dog.N.jpg` in a zip, or in a zip inside a zip.
+Microsoft's archive has `PetImages/Cat/N.jpg` and `PetImages/Dog/N.jpg` in a zip. Both use the same
+numbers for the same photos. All other files are ignored.
 """
 
 import re
+import shutil
 import tempfile
 import zipfile
 import zlib
@@ -24,29 +25,30 @@ _KAGGLE = re.compile(r"(cat|dog)\.(\d{1,9})\.jpe?g", re.IGNORECASE)
 _NUMBER = re.compile(r"(\d{1,9})\.jpe?g", re.IGNORECASE)
 
 
-class Originals:
-    """The photos of a source. `read(key)` gives the bytes of one; `keys` says which are there."""
+class PhotoArchive:
+    """The numbered photos of a folder or zip, by class and number."""
 
     def __init__(self) -> None:
         self._readers: dict[Key, list[tuple[str, Callable[[], bytes]]]] = {}
 
     @property
     def keys(self) -> set[Key]:
-        """The (class, number) of every photo found."""
+        """The (class, number) of every photo in the archive."""
         return set(self._readers)
 
     def add(self, path: str, read: Callable[[], bytes]) -> None:
-        """Take a file if its path is that of a numbered photo."""
-        key = key_of(path)
+        """Add a file if its path is that of a numbered photo; `read` returns its bytes."""
+        key = parse_key(path)
         if key is not None:
             self._readers.setdefault(key, []).append((path, read))
 
     def read(self, key: Key) -> bytes:
-        """The bytes of a photo.
+        """Return the bytes of a photo.
 
         Raises:
-            CommandError: two different files claim this number.
-            OSError, zipfile.BadZipFile, zlib.error: the file itself is damaged.
+            KeyError: the archive has no such photo.
+            CommandError: two different files have this class and number.
+            OSError, zipfile.BadZipFile, zlib.error: the file is damaged.
         """
         (path, read), *others = sorted(self._readers[key], key=lambda entry: entry[0])
         data = read()
@@ -59,8 +61,8 @@ class Originals:
         return data
 
 
-def key_of(path: str) -> Key | None:
-    """The class and number that a path stands for, or None.
+def parse_key(path: str) -> Key | None:
+    """Return the class and number that a path stands for, or None.
 
     >>> key_of("train/cat.7.jpg"), key_of("PetImages/Dog/12.jpg"), key_of("test1/1.jpg")
     (('cat', 7), ('dog', 12), None)
@@ -75,13 +77,13 @@ def key_of(path: str) -> Key | None:
 
 
 @contextmanager
-def open_originals(source: Path) -> Iterator[Originals]:
-    """Look through a folder or a zip; the zip stays open inside the block.
+def open_archive(source: Path) -> Iterator[PhotoArchive]:
+    """Open a folder or a zip of numbered photos; a zip stays open inside the block.
 
     Raises:
-        CommandError: `source` is neither, or there is no numbered photo in it.
+        CommandError: `source` is neither, or it contains no numbered photo.
     """
-    found = Originals()
+    found = PhotoArchive()
     with ExitStack() as stack:
         if source.is_dir():
             _add_folder(found, source)
@@ -97,39 +99,40 @@ def open_originals(source: Path) -> Iterator[Originals]:
         yield found
 
 
-def _add_folder(found: Originals, folder: Path) -> None:
+def _add_folder(found: PhotoArchive, folder: Path) -> None:
     root = folder.resolve()
     for path in sorted(root.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
-            # The folder's own name counts: SOURCE may be PetImages/Cat's parent or above.
+            # Keep the folder's own name in the path, as SOURCE may itself be PetImages/Cat.
             found.add(path.relative_to(root.parent).as_posix(), path.read_bytes)
 
 
-def _add_zip(found: Originals, path: Path, stack: ExitStack, shown: str = "") -> None:
-    shown = shown or str(path)
+def _add_zip(found: PhotoArchive, path: Path, stack: ExitStack, title: str = "") -> None:
+    title = title or str(path)
     try:
-        archive = stack.enter_context(zipfile.ZipFile(path))
+        zip_file = stack.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, OSError) as error:
-        raise CommandError(f"{shown}: not a readable zip file ({error}).") from error
-    for entry in archive.infolist():
+        raise CommandError(f"{title}: not a readable zip file ({error}).") from error
+    for entry in zip_file.infolist():
         if entry.is_dir() or entry.filename.startswith("__MACOSX/"):
             continue
         if entry.filename.lower().endswith(".zip"):
-            inner = _unpack(archive, entry, stack, shown)
-            _add_zip(found, inner, stack, f"{shown}/{entry.filename}")
+            inner = _unpack(zip_file, entry, stack, title)
+            _add_zip(found, inner, stack, f"{title}/{entry.filename}")
         else:
-            found.add(entry.filename, partial(archive.read, entry))
+            found.add(entry.filename, partial(zip_file.read, entry))
 
 
-def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, stack: ExitStack, shown: str) -> Path:
-    """Copy an inner zip to a temporary file: reading inside a compressed one is quadratic."""
-    # The stack outlives this function, as the archive inside has to.
+def _unpack(
+    zip_file: zipfile.ZipFile, entry: zipfile.ZipInfo, stack: ExitStack, title: str
+) -> Path:
+    """Copy an inner zip to a temporary file, since seeking inside a compressed one is slow."""
+    # The stack keeps the file open after this function, for as long as the archive is used.
     copy = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".zip"))  # noqa: SIM115
     try:
-        with archive.open(entry) as inner:
-            while chunk := inner.read(1 << 20):
-                copy.write(chunk)
+        with zip_file.open(entry) as inner:
+            shutil.copyfileobj(inner, copy, 1 << 20)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise CommandError(f"{shown}: {entry.filename} in it is damaged ({error}).") from error
+        raise CommandError(f"{title}: {entry.filename} in it is damaged ({error}).") from error
     copy.flush()
     return Path(copy.name)

@@ -1,7 +1,7 @@
-"""Random changes that leave a photo's label true: where it is cut, turned, mirrored, coloured.
+"""Data augmentation: random crops, rotations, flips, zooms, colour changes, and CutMix.
 
-Every photo goes through one affine warp and one colour matrix, whatever is asked for, so the
-cost does not grow with the list. It is part of the training data, never of a saved network.
+All geometric changes of a photo are one affine warp and all colour changes are one matrix, so the
+cost does not depend on how many are used. A saved network never contains augmentation.
 """
 
 from dataclasses import dataclass
@@ -9,22 +9,26 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# A photo is warped on one core: the trainer runs several batches side by side.
+# One thread for each photo is enough, as several batches are prepared in parallel.
 cv2.setNumThreads(1)
 
-_ASPECT = 4 / 3  # the widest and, inverted, the narrowest cut, as in Szegedy et al. (2015)
+_MAX_ASPECT = 4 / 3  # width / height of a crop is between 1 / this and this; Szegedy et al. (2015)
 _TRIES = 10
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a photo may be changed; 0 and False leave it as it is.
+    """The strength of each change; 0 and False switch it off.
 
-    `flip`: mirrored left to right, every second photo. `rotation`: at most so many degrees
-    either way. `zoom`: in or out by at most this share of the side. `crop`: cut out a
-    rectangle of at least this share of the area, anywhere in the photo (0: the whole photo).
-    `colour`: brightness, contrast and saturation, each scaled by 1 - colour .. 1 + colour.
-    `cutmix`: in this share of the batches, each photo gets a piece of another one.
+    Attributes:
+        flip: mirror a photo left to right with probability 0.5.
+        rotation: the largest angle in degrees, in both directions.
+        zoom: the largest change of scale, in both directions, as a fraction.
+        crop: the smallest area of a random crop, as a fraction of the photo's area; 0 uses the
+            whole photo.
+        colour: brightness, contrast and saturation are each scaled by a random factor between
+            1 - colour and 1 + colour.
+        cutmix: the fraction of the batches to which CutMix is applied.
     """
 
     flip: bool = False
@@ -38,51 +42,52 @@ class Augmentation:
 def augment(
     photos: np.ndarray, side: int, settings: Augmentation, random: np.random.Generator
 ) -> np.ndarray:
-    """Change each photo in its own way.
+    """Apply random changes to each photo independently.
 
     Args:
         photos: uint8 (photos, height, width, channels).
         side: the height and width of the result, in pixels.
-        settings: what to do. `cutmix` is not done here, as it changes the labels too.
-        random: decides; the same state gives the same photos.
+        settings: the changes to apply, without `cutmix`, which changes the labels too.
+        random: the generator; the same state gives the same result.
 
     Returns:
-        uint8 (photos, side, side, channels). Pixels from beyond the edge mirror the photo.
+        uint8 (photos, side, side, channels). Pixels outside the photo are filled by reflection.
     """
-    changed = np.empty((len(photos), side, side, photos.shape[3]), np.uint8)
-    for row, photo in zip(changed, photos, strict=True):
+    results = np.empty((len(photos), side, side, photos.shape[3]), np.uint8)
+    for result, photo in zip(results, photos, strict=True):
         warped = cv2.warpAffine(
             photo,
-            _affine(photo.shape[0], photo.shape[1], side, settings, random),
+            _affine_matrix(photo.shape[0], photo.shape[1], side, settings, random),
             (side, side),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REFLECT_101,
         )
         if settings.colour:
-            warped = _coloured(warped, settings.colour, random)
-        row[:] = warped.reshape(row.shape)
-    return changed
+            warped = _jitter_colour(warped, settings.colour, random)
+        result[:] = warped.reshape(result.shape)
+    return results
 
 
 def cutmix(
     photos: np.ndarray, targets: np.ndarray, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paste into each photo a piece of another of the batch, and blend their targets by its area.
+    """Paste a rectangle of another photo of the batch into each photo, and mix the targets.
 
-    One rectangle for the batch, of the photo's proportions, anywhere, also over the edge; all
-    areas are equally likely. Source: S. Yun et al., CutMix (2019).
+    The whole batch uses the same rectangle. It has the photo's aspect ratio, a uniformly random
+    area and a random centre; the part outside the photo is dropped. The targets are weighted by
+    area. Source: S. Yun et al., CutMix (2019).
 
     Args:
         photos: uint8 (photos, height, width, channels).
-        targets: float32 (photos, outputs): a label of shape (photos,) would broadcast wrongly.
-        random: as in `augment`.
+        targets: float32 (photos, outputs).
+        random: the generator; the same state gives the same result.
 
     Returns:
-        Photos and targets of the same shapes and dtypes, new arrays.
+        New arrays of photos and targets, of the same shapes and dtypes.
     """
     height, width = photos.shape[1:3]
     edge = np.sqrt(random.uniform())
-    rows, columns = (_piece(size, edge, random) for size in (height, width))
+    rows, columns = (_random_span(size, edge, random) for size in (height, width))
     other = random.permutation(len(photos))
     mixed = photos.copy()
     mixed[:, rows, columns] = photos[other, rows, columns]
@@ -91,52 +96,52 @@ def cutmix(
     return mixed, blended.astype(np.float32)
 
 
-def _piece(size: int, share: float, random: np.random.Generator) -> slice:
-    """A stretch of this share of `size`, what lies within 0..size of it."""
+def _random_span(size: int, share: float, random: np.random.Generator) -> slice:
+    """Return a random interval of length `share * size`, clipped to 0..size."""
     length = round(size * share)
     start = int(random.integers(size)) - length // 2
     return slice(max(start, 0), min(start + length, size))
 
 
-def _affine(
+def _affine_matrix(
     height: int, width: int, side: int, settings: Augmentation, random: np.random.Generator
 ) -> np.ndarray:
-    """The 2x3 matrix from a pixel of the result to its place in the photo."""
-    across, down = _cut(settings.crop, random)
-    centre_x = random.uniform(across / 2, 1 - across / 2) * width
-    centre_y = random.uniform(down / 2, 1 - down / 2) * height
+    """Return the 2x3 matrix that maps a pixel of the result to its position in the photo."""
+    crop_width, crop_height = _random_crop(settings.crop, random)
+    centre_x = random.uniform(crop_width / 2, 1 - crop_width / 2) * width
+    centre_y = random.uniform(crop_height / 2, 1 - crop_height / 2) * height
     scale = 1 + random.uniform(-settings.zoom, settings.zoom)
     mirror = -1 if settings.flip and random.random() < 0.5 else 1
     angle = np.deg2rad(random.uniform(-settings.rotation, settings.rotation))
-    step_x = mirror * scale * across * width / side
-    step_y = scale * down * height / side
-    turn = np.array(
+    step_x = mirror * scale * crop_width * width / side
+    step_y = scale * crop_height * height / side
+    linear = np.array(
         [
             [np.cos(angle) * step_x, -np.sin(angle) * step_y],
             [np.sin(angle) * step_x, np.cos(angle) * step_y],
         ]
     )
-    # Pixel centres lie half a pixel inside: the middle of the result is at (side - 1) / 2.
+    # The centre of the first pixel has the coordinate 0, so the middle is at (side - 1) / 2.
     middle = np.full(2, (side - 1) / 2)
-    shift = np.array([centre_x - 0.5, centre_y - 0.5]) - turn @ middle
-    return np.column_stack([turn, shift])
+    shift = np.array([centre_x - 0.5, centre_y - 0.5]) - linear @ middle
+    return np.column_stack([linear, shift])
 
 
-def _cut(smallest: float, random: np.random.Generator) -> tuple[float, float]:
-    """Width and height of the rectangle to keep, as shares of the photo's."""
+def _random_crop(smallest: float, random: np.random.Generator) -> tuple[float, float]:
+    """Return the width and height of a random crop, as fractions of the photo's."""
     if not smallest:
         return 1.0, 1.0
     for _ in range(_TRIES):
         area = random.uniform(smallest, 1.0)
-        aspect = np.exp(random.uniform(-np.log(_ASPECT), np.log(_ASPECT)))
-        across, down = np.sqrt(area * aspect), np.sqrt(area / aspect)
-        if across <= 1 and down <= 1:
-            return float(across), float(down)
+        aspect = np.exp(random.uniform(-np.log(_MAX_ASPECT), np.log(_MAX_ASPECT)))
+        crop_width, crop_height = np.sqrt(area * aspect), np.sqrt(area / aspect)
+        if crop_width <= 1 and crop_height <= 1:
+            return float(crop_width), float(crop_height)
     return 1.0, 1.0
 
 
-def _coloured(photo: np.ndarray, spread: float, random: np.random.Generator) -> np.ndarray:
-    """Brightness, contrast and saturation as one matrix over the channels, clipped to 0..255."""
+def _jitter_colour(photo: np.ndarray, spread: float, random: np.random.Generator) -> np.ndarray:
+    """Change brightness, contrast and saturation by one matrix; clip the result to 0..255."""
     brightness, contrast, saturation = 1 + random.uniform(-spread, spread, 3)
     channels = 1 if photo.ndim == 2 else photo.shape[2]
     grey = np.full((channels, channels), 1 / channels)

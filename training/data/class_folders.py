@@ -1,4 +1,4 @@
-"""Class folders -> labelled samples in three subsets."""
+"""Read a data set from class folders."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -6,78 +6,77 @@ from pathlib import Path
 
 from app.model.card import sha256
 from training.cli import CommandError
-from training.data.mnist import open_arrays
+from training.data.mnist import open_npz
 from training.data.samples import SUBSETS, Dataset, Sample, fingerprint_of, require_all_classes
 
 _ALIASES = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
-_HELD_OUT = 0.15  # of the photos of a class, for each of validation and test
+_HOLDOUT_SHARE = 0.15  # of the photos of a class, for each missing subset
 
 
 def open_dataset(path: Path) -> Dataset:
-    """Find the photos under a folder, or the digits in an `.npz` file.
+    """Open a data set: class folders of photos, or an `.npz` file of digits.
 
     Args:
-        path: a folder `PATH/train/CLASS/...` (with `validation/` and `test/`, or parts of
-            `train/` held out for the missing ones), a folder `PATH/CLASS/...` (15 % of each
-            class for validation, 15 % for test, by the order of their SHA-256), or an `.npz`
-            file with the arrays of `keras.datasets.mnist`.
+        path: a folder with `train/CLASS/PHOTO` and optionally `validation/` and `test/`, a folder
+            with `CLASS/PHOTO`, or an `.npz` file with the arrays of `keras.datasets.mnist`. For
+            each missing subset, 15 % of the training photos of each class are split off.
 
     Raises:
-        CommandError: nothing usable is there.
+        CommandError: `path` contains no usable data set.
     """
     if path.is_file() and path.suffix == ".npz":
-        return open_arrays(path)
+        return open_npz(path)
     if not path.is_dir():
         raise CommandError(f"{path}: no such folder or .npz file. Expected {path}/CLASS/PHOTO.")
     found = _subset_folders(path)
-    labels = tuple(entry.name for entry in _folders(found["train"]))
+    labels = tuple(entry.name for entry in _visible_folders(found["train"]))
     if len(labels) < 2:
         raise CommandError(
             f"{found['train']}: {len(labels)} class folders found, at least 2 are needed. "
             "Expected FOLDER/CLASS/PHOTO or FOLDER/train/CLASS/PHOTO."
         )
-    subsets = {subset: _samples(folder, labels) for subset, folder in found.items()}
+    subsets = {subset: _read_samples(folder, labels) for subset, folder in found.items()}
     fingerprint = fingerprint_of(
         (f"{subset}/{labels[sample.label]}/{sample.name}", sample.sha256)
         for subset, samples in subsets.items()
         for sample in samples
     )
-    _hold_out(subsets)
+    _split_off_missing_subsets(subsets)
     for subset in SUBSETS:
         require_all_classes(path, subset, labels, subsets[subset])
     return Dataset(labels, subsets["train"], subsets["validation"], subsets["test"], fingerprint)
 
 
 def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
-    """The labelled photos to test a model on: `PATH/CLASS/PHOTO`, or an `.npz` file's test set.
+    """Open labelled photos to test a model on: `PATH/CLASS/PHOTO`, or an `.npz` file's test set.
 
     Raises:
-        CommandError: the class folders are not the model's labels, or hold no photo.
+        CommandError: the class folders differ from the model's labels, or contain no photo.
     """
     if path.is_file() and path.suffix == ".npz":
-        dataset = open_arrays(path)
+        dataset = open_npz(path)
         if dataset.labels != labels:
             raise CommandError(f"{path}: has the labels {dataset.labels}, the model {labels}.")
         return dataset.test
     if not path.is_dir():
         raise CommandError(f"{path}: no such folder or .npz file. Expected {path}/CLASS/PHOTO.")
-    samples = _samples(path, labels)
+    samples = _read_samples(path, labels)
     if not samples:
         raise CommandError(f"{path}: no photo in its class folders.")
     return samples
 
 
-def _folders(path: Path) -> list[Path]:
+def _visible_folders(path: Path) -> list[Path]:
     visible = (e for e in path.iterdir() if e.is_dir() and not e.name.startswith("."))
     return sorted(visible, key=lambda entry: entry.name)
 
 
 def _subset_folders(path: Path) -> dict[str, Path]:
-    """The subset folders under `path`; a folder "train" full of photos of trains is a class."""
+    """Return the subset folders in `path`. A folder "train" without class folders is a class."""
     found: dict[str, Path] = {}
-    for entry in _folders(path):
+    for entry in _visible_folders(path):
         subset = _ALIASES.get(entry.name, entry.name)
-        if subset not in SUBSETS or not _folders(entry):
+        if subset not in SUBSETS or not _visible_folders(entry):
             continue
         if subset in found:
             raise CommandError(f"{path}: both {found[subset].name}/ and {entry.name}/ are there.")
@@ -85,8 +84,8 @@ def _subset_folders(path: Path) -> dict[str, Path]:
     return found if "train" in found else {"train": path}
 
 
-def _samples(folder: Path, labels: tuple[str, ...]) -> list[Sample]:
-    classes = tuple(entry.name for entry in _folders(folder))
+def _read_samples(folder: Path, labels: tuple[str, ...]) -> list[Sample]:
+    classes = tuple(entry.name for entry in _visible_folders(folder))
     if classes != labels:
         raise CommandError(
             f"{folder}: its class folders are {', '.join(classes) or 'none'}, "
@@ -112,11 +111,11 @@ def _samples(folder: Path, labels: tuple[str, ...]) -> list[Sample]:
         ]
 
 
-def _hold_out(subsets: dict[str, list[Sample]]) -> None:
-    """Move a share of each class of train into each subset that is missing.
+def _split_off_missing_subsets(subsets: dict[str, list[Sample]]) -> None:
+    """Move a part of each class of train to each missing subset.
 
-    The order is that of the photos' SHA-256, so it is the same on every machine and has
-    nothing to do with their names.
+    The photos are ordered by SHA-256, so the split is the same on every machine and does not
+    depend on their names.
     """
     missing = [subset for subset in ("test", "validation") if subset not in subsets]
     if not missing:
@@ -126,7 +125,7 @@ def _hold_out(subsets: dict[str, list[Sample]]) -> None:
         by_class.setdefault(sample.label, []).append(sample)
     subsets.update({subset: [] for subset in missing}, train=[])
     for samples in by_class.values():
-        share = max(1, round(len(samples) * _HELD_OUT))
+        count = max(1, round(len(samples) * _HOLDOUT_SHARE))
         for position, subset in enumerate(missing):
-            subsets[subset] += samples[position * share : (position + 1) * share]
-        subsets["train"] += samples[len(missing) * share :]
+            subsets[subset] += samples[position * count : (position + 1) * count]
+        subsets["train"] += samples[len(missing) * count :]

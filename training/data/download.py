@@ -1,4 +1,4 @@
-"""Fetching a large file over HTTP: it resumes, it is verified, it is whole or not there."""
+"""Download a large file over HTTP: resume after interruptions and verify the checksum."""
 
 import time
 from pathlib import Path
@@ -8,7 +8,7 @@ import httpx
 from app.model.card import sha256 as digest_of
 from training.cli import CommandError, progress
 
-# Microsoft's copy of the Asirra photos; size and checksum as TensorFlow Datasets records them.
+# Microsoft's copy of the Asirra photos; TensorFlow Datasets records the same size and checksum.
 ADDRESS = (
     "https://download.microsoft.com/download/3/E/1/"
     "3E1C3F21-ECDB-4869-8368-6DEBA77B919F/kagglecatsanddogs_5340.zip"
@@ -20,22 +20,22 @@ _ATTEMPTS = 5
 
 
 def download(address: str, path: Path, size: int, sha256: str, pause: float = 2.0) -> Path:
-    """Fetch `address` into `path`, unless a verified copy is there already.
+    """Download `address` to `path`, unless a verified copy exists.
 
-    The bytes gather in `path` + ".part"; after an interruption the next call goes on from
-    there. Only a file with the right size and checksum gets the name `path`.
+    The data is written to `path` + ".part". After an interruption, the next call continues with
+    this file. It is renamed to `path` once its size and checksum are verified.
 
     Args:
-        address: http or https.
-        path: where the file goes.
-        size, sha256: what the file must be.
-        pause: seconds before a broken connection is tried again, up to five times.
+        address: an http or https URL.
+        path: the file to write.
+        size, sha256: the expected size in bytes and SHA-256.
+        pause: seconds to wait after a connection error; up to five attempts are made.
 
     Returns:
         `path`.
 
     Raises:
-        CommandError: the server refuses or fails, or the file is not the expected one.
+        CommandError: the download fails, or the file has another size or checksum.
     """
     if path.is_file():
         _verify(path, size, sha256, address)
@@ -57,17 +57,17 @@ def download(address: str, path: Path, size: int, sha256: str, pause: float = 2.
     try:
         _verify(part, size, sha256, address)
     except CommandError:
-        part.unlink()  # complete but wrong: going on from it would never succeed
+        part.unlink()  # the file is complete but wrong, so resuming it would never succeed
         raise
     part.replace(path)
     return path
 
 
 def _fetch(address: str, part: Path, size: int) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    if have >= size:
+    offset = part.stat().st_size if part.exists() else 0
+    if offset >= size:
         return
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
     with httpx.stream("GET", address, headers=headers, follow_redirects=True) as response:
         if response.status_code not in (200, 206):
             raise CommandError(
@@ -75,9 +75,9 @@ def _fetch(address: str, part: Path, size: int) -> None:
                 "The file may have moved: give its new address with --url."
             )
         if response.status_code == 200:
-            have = 0  # a server without ranges sends the whole file again
-        bar = progress(None, "download", "B", total=size, initial=have, unit_scale=True)
-        with bar, part.open("ab" if have else "wb") as file:
+            offset = 0  # the server does not support ranges and sends the whole file again
+        bar = progress(None, "download", "B", total=size, initial=offset, unit_scale=True)
+        with bar, part.open("ab" if offset else "wb") as file:
             for chunk in response.iter_raw():
                 file.write(chunk)
                 bar.update(len(chunk))
@@ -92,9 +92,9 @@ def _verify(path: Path, size: int, sha256: str, address: str) -> None:
             f"{path}: {actual} bytes, expected {size} from {address}. If the archive has changed, "
             "give its --size and --sha256."
         )
-    found = digest_of(path)
-    if found != sha256.lower():
+    digest = digest_of(path)
+    if digest != sha256.lower():
         raise CommandError(
-            f"{path}: SHA-256 {found}, expected {sha256} from {address}. If the archive has "
+            f"{path}: SHA-256 {digest}, expected {sha256} from {address}. If the archive has "
             "changed, check where it comes from and give its --sha256."
         )

@@ -1,6 +1,6 @@
-"""Photos of the training set that are, or look like, photos to validate or test on.
+"""Find training photos that also are in the validation or test set.
 
-Such a photo would be counted as understood where it was only remembered.
+Such duplicates would make the measured accuracy too high, as the network has seen their answers.
 """
 
 import json
@@ -19,19 +19,18 @@ from training.atomic import write_text
 from training.cli import progress
 from training.data.samples import Dataset, Sample, fingerprint_of
 
-# Of 64 bits. Among 13,000 photos of cats and dogs against 3,000, looked at by eye: the pairs at 0
-# are the same picture, the nearest others are at 8 and 10 and show different animals.
-NEAR = 4
-_SIDE = 64  # pixels that the hash is taken from; it looks at 32 itself
-_CHUNK = 1024  # rows compared at a time
+# Photos whose 64-bit hashes differ in at most this many bits count as the same picture.
+MAX_DISTANCE = 4
+_SIDE = 64  # side in pixels of the decoded photo; the hash itself shrinks it to 32
+_CHUNK = 1024  # rows of the distance matrix that are in memory at a time
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A training photo, the held-out photo that it repeats, and how many bits differ.
+    """A training photo and the held-out photo that it duplicates.
 
-    `distance` is -1 where the files are the same to the byte, else that of their 64-bit
-    perceptual hashes.
+    `distance` is the number of different bits of the two 64-bit perceptual hashes, or -1 if the
+    files are identical.
     """
 
     train: Sample
@@ -40,29 +39,30 @@ class Duplicate:
 
 
 def find_duplicates(dataset: Dataset, cache: Path) -> list[Duplicate]:
-    """The training photos that validation or test has too, each with its nearest there.
+    """Find the training photos that validation or test contains too, each with its duplicate.
 
-    Source of the hash: C. Zauner, Implementation and benchmarking of perceptual image hash
-    functions (2010); the library is ImageHash.
+    The perceptual hash is that of ImageHash. Source: C. Zauner, Implementation and benchmarking of
+    perceptual image hash functions (2010). The hashes are kept in the folder `cache`.
     """
     held_out = [*dataset.validation, *dataset.test]
-    ours = photo_hashes(dataset.train, "train", cache)
-    theirs = photo_hashes(held_out, "held out", cache)
-    nearest, distances = _nearest(ours, theirs)
+    train_hashes = photo_hashes(dataset.train, "train", cache)
+    held_out_hashes = photo_hashes(held_out, "held out", cache)
+    nearest, distances = _nearest(train_hashes, held_out_hashes)
     same = {sample.sha256: sample for sample in held_out}
     found = []
     for sample, index, distance in zip(dataset.train, nearest, distances, strict=True):
         if sample.sha256 in same:
             found.append(Duplicate(sample, same[sample.sha256], -1))
-        elif distance <= NEAR:
+        elif distance <= MAX_DISTANCE:
             found.append(Duplicate(sample, held_out[index], int(distance)))
     return found
 
 
 def photo_hashes(samples: Sequence[Sample], subset: str, cache: Path) -> list[int | None]:
-    """The perceptual hash of each photo as 64 bits; None where it cannot be decoded.
+    """Return the 64-bit perceptual hash of each photo, from the cache if possible.
 
-    Kept in `cache`, under the fingerprint of the photos and their order.
+    The hash is None for a photo that cannot be decoded or has only one colour. The name of the
+    cache file depends on the photos and their order.
     """
     ordered = fingerprint_of((f"{place:09}", s.sha256) for place, s in enumerate(samples))
     path = cache / f"hashes-{ordered[:16]}.json"
@@ -83,20 +83,23 @@ def _hash(sample: Sample) -> int | None:
     except errors.PhotoError:
         return None
     if pixels.min() == pixels.max():
-        return None  # without any structure all photos are alike
+        return None  # all photos without structure have the same hash
     return int(str(imagehash.phash(Image.fromarray(pixels))), 16)
 
 
 def _nearest(
-    ours: Sequence[int | None], theirs: Sequence[int | None]
+    train_hashes: Sequence[int | None], held_out_hashes: Sequence[int | None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each of `ours`: the index of the nearest of `theirs`, and their distance in bits."""
-    others = np.array([value or 0 for value in theirs], np.uint64)
-    missing = np.array([value is None for value in theirs])
-    nearest = np.zeros(len(ours), np.int64)
-    distances = np.full(len(ours), 65, np.int64)
-    for start in range(0, len(ours), _CHUNK):
-        rows = ours[start : start + _CHUNK]
+    """Return the index of the nearest held-out photo of each training photo, and the distance.
+
+    Both are int64 (training photos,). The distance is in bits, and 65 if a hash is missing.
+    """
+    others = np.array([value or 0 for value in held_out_hashes], np.uint64)
+    missing = np.array([value is None for value in held_out_hashes])
+    nearest = np.zeros(len(train_hashes), np.int64)
+    distances = np.full(len(train_hashes), 65, np.int64)
+    for start in range(0, len(train_hashes), _CHUNK):
+        rows = train_hashes[start : start + _CHUNK]
         values = np.array([value or 0 for value in rows], np.uint64)
         bits = np.bitwise_count(values[:, np.newaxis] ^ others).astype(np.int64)
         bits[:, missing] = 65

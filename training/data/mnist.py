@@ -1,9 +1,8 @@
-"""The MNIST digits: an `.npz` file of arrays -> samples; Keras's own copy of that file."""
+"""Read the MNIST digits from an `.npz` file, which Keras can download."""
 
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -12,22 +11,18 @@ from PIL import Image
 
 from app.model.card import sha256
 from training.cli import CommandError
-from training.data.samples import Dataset, Sample, require_all_classes
+from training.data.samples import SUBSETS, Dataset, Sample, require_all_classes
 
-# Address and checksum as in keras.datasets.mnist.
+# keras.datasets.mnist uses the same address and checksum.
 ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 
-def keras_copy(address: str = ADDRESS, digest: str = SHA256, cache: Path | None = None) -> Path:
-    """The path of `mnist.npz` in Keras's cache (`~/.keras/datasets`), downloaded if needed.
-
-    Args:
-        address, digest: where it comes from, and its SHA-256.
-        cache: instead of Keras's own cache folder.
+def fetch_mnist(address: str = ADDRESS, digest: str = SHA256, cache: Path | None = None) -> Path:
+    """Return the path of `mnist.npz` in Keras's cache, `~/.keras`; download the file if needed.
 
     Raises:
-        CommandError: it is not there and cannot be downloaded.
+        CommandError: the file is not in the cache and cannot be downloaded.
     """
     import keras
 
@@ -42,8 +37,12 @@ def keras_copy(address: str = ADDRESS, digest: str = SHA256, cache: Path | None 
         ) from error
 
 
-def open_arrays(path: Path) -> Dataset:
-    """The arrays x_train, y_train, x_test, y_test; the last 1/12 of train is validation."""
+def open_npz(path: Path) -> Dataset:
+    """Read the arrays x_train, y_train, x_test and y_test; the last 1/12 of train is validation.
+
+    Raises:
+        CommandError: the file is damaged, or its arrays have other shapes or dtypes.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             x_train, y_train = arrays["x_train"], arrays["y_train"]
@@ -59,35 +58,30 @@ def open_arrays(path: Path) -> Dataset:
                 "(count, height, width) and one label each."
             )
     labels = tuple(str(value) for value in np.unique(y_train))
-    # 5,000 of MNIST's 60,000; they are in no particular order.
-    cut = len(x_train) - max(1, len(x_train) // 12)
-    train, validation = (
-        _pictures("train", x_train, y_train, labels, range(cut)),
-        _pictures("train", x_train, y_train, labels, range(cut, len(x_train))),
-    )
-    test = _pictures("test", x_test, y_test, labels, range(len(x_test)))
-    for subset, samples in (("train", train), ("validation", validation), ("test", test)):
-        require_all_classes(path, subset, labels, samples)
-    return Dataset(labels, train, validation, test, sha256(path))
+    # The pictures are in no particular order, so the last ones are a random sample.
+    train_count = len(x_train) - max(1, len(x_train) // 12)
+    train = _samples("train", x_train, y_train, labels)
+    test = _samples("test", x_test, y_test, labels)
+    dataset = Dataset(labels, train[:train_count], train[train_count:], test, sha256(path))
+    for subset in SUBSETS:
+        require_all_classes(path, subset, labels, getattr(dataset, subset))
+    return dataset
 
 
-def _pictures(
-    part: str, x: np.ndarray, y: np.ndarray, labels: tuple[str, ...], indices: Iterable[int]
-) -> list[Sample]:
-    numbers = {label: number for number, label in enumerate(labels)}
+def _samples(part: str, x: np.ndarray, y: np.ndarray, labels: tuple[str, ...]) -> list[Sample]:
     return [
         Sample(
             f"{part}/{index}",
-            numbers[str(y[index])],
-            hashlib.sha256(x[index].tobytes()).hexdigest(),
-            partial(_png, x[index]),
+            labels.index(str(label)),
+            hashlib.sha256(picture.tobytes()).hexdigest(),
+            partial(_encode_png, picture),
         )
-        for index in indices
+        for index, (picture, label) in enumerate(zip(x, y, strict=True))
     ]
 
 
-def _png(picture: np.ndarray) -> bytes:
-    """A picture as the bytes of a PNG file, which loses nothing."""
+def _encode_png(picture: np.ndarray) -> bytes:
+    """Return the picture as the bytes of a PNG file, which is lossless."""
     buffer = io.BytesIO()
     Image.fromarray(picture.squeeze()).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

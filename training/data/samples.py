@@ -1,7 +1,7 @@
-"""Labelled photos: where their bytes come from, and which subset they are in.
+"""Data classes for labelled photos and data sets.
 
-A sample gives the bytes of a photo's file; whoever needs pixels gets them through
-`app.imaging.decode.decode`, as a client of the service does.
+A sample returns the raw bytes of a photo's file. `app.imaging.decode.decode` turns them into
+pixels, in training as in serving.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ SUBSETS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Sample:
-    """One photo: `read()` gives the bytes of its file; `label` indexes `Dataset.labels`.
+    """A labelled photo: `label` is an index into `Dataset.labels`, `read` returns the file's bytes.
 
-    `name` is that in its class's folder; several classes may have a photo of that name.
+    `name` is the path inside the class folder `folder`; photos of different classes can share it.
     """
 
     name: str
@@ -29,14 +29,14 @@ class Sample:
     folder: str = ""
 
     @property
-    def place(self) -> str:
-        """The name with the class's folder, where there is one: what to call it in a message."""
+    def display_name(self) -> str:
+        """The name to use in messages: FOLDER/NAME, or NAME if there is no class folder."""
         return f"{self.folder}/{self.name}" if self.folder else self.name
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled photos in three subsets; `fingerprint` changes when any byte of one does."""
+    """Labelled photos in three subsets; `fingerprint` depends on every byte of every photo."""
 
     labels: tuple[str, ...]
     train: list[Sample]
@@ -46,7 +46,7 @@ class Dataset:
 
 
 def fingerprint_of(files: Iterable[tuple[str, str]]) -> str:
-    """One SHA-256 over (path, SHA-256 of the file) pairs, whatever their order."""
+    """Return one SHA-256 for (path, SHA-256 of the file) pairs, independent of their order."""
     lines = sorted(f"{digest}  {path}\n" for path, digest in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""The lecture's `make_subset`: numbered photos -> train/ validation/ test/, with a manifest."""
+"""Copy numbered photos to train/, validation/ and test/ folders, and write a manifest."""
 
 import hashlib
 import json
@@ -6,20 +6,21 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from app.imaging import decode, errors
-from training.atomic import staged, write_text
+from training.atomic import atomic_folder, write_text
 from training.cli import CommandError, progress
-from training.data.archives import CLASSES, Originals, open_originals
+from training.data.archives import CLASSES, PhotoArchive, open_archive
 from training.data.samples import fingerprint_of
 
 MANIFEST = "manifest.json"
 Ranges = Mapping[str, Sequence[range]]
 
-# The lecture's: 1,000 of each class to train on, 500 to validate, 1,000 to test.
-LECTURE: Ranges = {
+# The lecture's split: 1,000 photos of each class to train, 500 to validate, 1,000 to test.
+LECTURE_RANGES: Ranges = {
     "train": [range(0, 1000)],
     "validation": [range(1000, 1500)],
     "test": [range(1500, 2500)],
@@ -27,7 +28,7 @@ LECTURE: Ranges = {
 
 
 def parse_range(text: str) -> range:
-    """Read "0:1000" as range(0, 1000); raise ValueError otherwise, as argparse wants it."""
+    """Parse "0:1000" as range(0, 1000); an argparse type, which raises ValueError."""
     start, _, end = text.partition(":")
     if not (start.isdecimal() and end.isdecimal() and int(start) < int(end)):
         raise ValueError
@@ -37,35 +38,32 @@ def parse_range(text: str) -> range:
 parse_range.__name__ = "range (START:END, whole numbers, START below END)"
 
 
-def in_words(parts: Sequence[range]) -> str:
-    """Write [range(0, 5), range(7, 9)] as "0:5, 7:9"."""
+def format_ranges(parts: Sequence[range]) -> str:
+    """Format [range(0, 5), range(7, 9)] as "0:5, 7:9"."""
     return ", ".join(f"{part.start}:{part.stop}" for part in parts)
 
 
 def require_disjoint(ranges: Ranges) -> None:
     """Raise CommandError if a number is in two ranges."""
-    seen: list[tuple[str, range]] = []
-    for subset, parts in ranges.items():
-        for part in parts:
-            for other_subset, other in seen:
-                if part.start < other.stop and other.start < part.stop:
-                    raise CommandError(
-                        f"the ranges {other_subset} {in_words([other])} and "
-                        f"{subset} {in_words([part])} overlap: a photo would be in two places."
-                    )
-            seen.append((subset, part))
+    named = [(subset, part) for subset, parts in ranges.items() for part in parts]
+    for (subset, part), (other_subset, other) in combinations(named, 2):
+        if part.start < other.stop and other.start < part.stop:
+            raise CommandError(
+                f"the ranges {subset} {format_ranges([part])} and {other_subset} "
+                f"{format_ranges([other])} overlap: a photo would be in two places."
+            )
 
 
 @dataclass
-class Report:
-    """What was copied and what was left out. `files` maps paths to SHA-256."""
+class SplitReport:
+    """The result of a split: `files` are path -> SHA-256, `unreadable` are name -> reason."""
 
     files: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def count(self, folder: str) -> int:
-        """How many files were copied below `folder`, e.g. "train/cat"."""
+        """Return the number of files copied to a folder, e.g. "train/cat"."""
         return sum(path.startswith(f"{folder}/") for path in self.files)
 
 
@@ -74,14 +72,14 @@ def make_subset(
     start_index: int,
     end_index: int,
     *,
-    originals: Originals,
+    archive: PhotoArchive,
     destination: Path,
-    report: Report,
+    report: SplitReport,
 ) -> None:
-    """Copy cats and dogs number `start_index` up to, not including, `end_index`.
+    """Copy the cats and dogs with the numbers from `start_index` to `end_index` - 1.
 
-    They go to `destination/<subset_name>/{cat,dog}/{cat,dog}.N.jpg`, byte for byte. Numbers
-    that the source lacks, and files that do not decode, are noted in `report` and left out.
+    The files are copied unchanged to `destination/<subset_name>/{cat,dog}/{cat,dog}.N.jpg`. Missing
+    and unreadable photos are left out and listed in `report`.
 
     Source: Chollet, Deep Learning with Python, chapter 8, `make_subset`.
     """
@@ -91,11 +89,11 @@ def make_subset(
         numbers = range(start_index, end_index)
         for number in progress(numbers, f"{subset_name}/{name}", "photo"):
             file = f"{name}.{number}.jpg"
-            if (name, number) not in originals.keys:
+            if (name, number) not in archive.keys:
                 report.missing.append(file)
                 continue
             try:
-                data = originals.read((name, number))
+                data = archive.read((name, number))
                 decode.decode(data, 64, 64, 3)
             except (errors.PhotoError, zipfile.BadZipFile, zlib.error) as error:
                 report.unreadable[file] = str(error)
@@ -104,13 +102,13 @@ def make_subset(
             report.files[f"{subset_name}/{name}/{file}"] = hashlib.sha256(data).hexdigest()
 
 
-def split(source: Path, destination: Path, ranges: Ranges, *, force: bool = False) -> Report:
-    """Make all subsets and their manifest, or nothing.
+def split(source: Path, destination: Path, ranges: Ranges, *, force: bool = False) -> SplitReport:
+    """Write all subsets and their manifest to `destination`, or nothing after an error.
 
     Args:
-        source: see `training.data.archives`.
-        destination: the folder to make; complete or not there.
-        ranges: the numbers of each subset.
+        source: a folder or zip, see `training.data.archives`.
+        destination: the folder to create.
+        ranges: the photo numbers of each subset.
         force: replace an existing `destination`.
 
     Raises:
@@ -119,35 +117,28 @@ def split(source: Path, destination: Path, ranges: Ranges, *, force: bool = Fals
     """
     require_disjoint(ranges)
     require_free(destination, force)
-    report = Report()
-    with open_originals(source) as originals, staged(destination, replace=force) as folder:
+    report = SplitReport()
+    with open_archive(source) as archive, atomic_folder(destination, replace=force) as folder:
         for subset, parts in ranges.items():
             for part in parts:
-                make_subset(
-                    subset,
-                    part.start,
-                    part.stop,
-                    originals=originals,
-                    destination=folder,
-                    report=report,
-                )
+                start, stop = part.start, part.stop
+                make_subset(subset, start, stop, archive=archive, destination=folder, report=report)
             for name in CLASSES:
                 if not report.count(f"{subset}/{name}"):
                     raise CommandError(
-                        f"{source}: no usable {name} for {subset} ({in_words(parts)}); "
+                        f"{source}: no usable {name} for {subset} ({format_ranges(parts)}); "
                         f"{len(report.missing)} missing, {len(report.unreadable)} unreadable so "
                         "far. Nothing was written."
                     )
-        write_text(
-            folder / MANIFEST, json.dumps(_manifest(source, ranges, report), indent=1) + "\n"
-        )
+        manifest = json.dumps(_manifest(source, ranges, report), indent=1)
+        write_text(folder / MANIFEST, manifest + "\n")
     return report
 
 
-def _manifest(source: Path, ranges: Ranges, report: Report) -> dict[str, Any]:
+def _manifest(source: Path, ranges: Ranges, report: SplitReport) -> dict[str, Any]:
     return {
         "source": source.name,
-        "ranges": {subset: in_words(parts) for subset, parts in ranges.items()},
+        "ranges": {subset: format_ranges(parts) for subset, parts in ranges.items()},
         "fingerprint": fingerprint_of(report.files.items()),
         "missing": report.missing,
         "unreadable": report.unreadable,
@@ -156,6 +147,6 @@ def _manifest(source: Path, ranges: Ranges, report: Report) -> dict[str, Any]:
 
 
 def require_free(destination: Path, force: bool) -> None:
-    """Raise CommandError if `destination` exists and is not to be replaced."""
+    """Raise CommandError if `destination` exists and `force` is false."""
     if destination.exists() and not force:
         raise CommandError(f"{destination} exists and is left alone; --force replaces it.")

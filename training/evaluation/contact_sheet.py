@@ -1,4 +1,4 @@
-"""A sheet of the photos that a model is most wrong about, for its maker's own eyes."""
+"""Draw a contact sheet of a model's most confident mistakes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,14 +15,14 @@ _SIDE, _CAPTION = 160, 30  # pixels
 
 
 def contact_sheet(evaluation: Evaluation, samples: Sequence[Sample], path: Path) -> None:
-    """Draw the wrong answers, the most confident first, each with its name and both labels.
+    """Write a JPEG with the most confident wrong answers, each with its name and both labels.
 
-    It contains photos: it is never part of a published model.
+    The sheet contains photos, so it must not become part of a published model.
     """
     by_name = {(sample.label, sample.name): sample for sample in samples}
     sheet = Image.new("RGB", (_COLUMNS * _SIDE, _ROWS * (_SIDE + _CAPTION)), "white")
     draw = ImageDraw.Draw(sheet)
-    for place, row in enumerate(worst(evaluation)[: _COLUMNS * _ROWS]):
+    for place, row in enumerate(worst_mistakes(evaluation)[: _COLUMNS * _ROWS]):
         x, y = place % _COLUMNS * _SIDE, place // _COLUMNS * (_SIDE + _CAPTION)
         truth, name = int(evaluation.truths[row]), evaluation.names[row]
         pixels = decode.decode(by_name[truth, name].read(), _SIDE, _SIDE, 3)
@@ -33,8 +33,8 @@ def contact_sheet(evaluation: Evaluation, samples: Sequence[Sample], path: Path)
     sheet.save(path, quality=90)
 
 
-def worst(evaluation: Evaluation) -> list[int]:
-    """The rows of the wrong answers, the most confident first."""
+def worst_mistakes(evaluation: Evaluation) -> list[int]:
+    """Return the rows of the wrong answers, the most confident first."""
     wrong = np.flatnonzero(evaluation.answers != evaluation.truths)
     order = np.argsort(-evaluation.confidences[wrong], kind="stable")
     return [int(row) for row in wrong[order]]

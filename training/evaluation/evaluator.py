@@ -1,4 +1,4 @@
-"""A classifier against labelled photos, from the raw bytes of their files."""
+"""Run a classifier on labelled photos."""
 
 import os
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from training.evaluation.metrics import Evaluation
 def evaluate(
     classifier: Classifier, samples: Sequence[Sample], description: str = "testing"
 ) -> Evaluation:
-    """Classify every sample from its raw bytes, on all cores, with a progress bar.
+    """Classify the raw bytes of every sample on all cores, with a progress bar.
 
     Raises:
-        CommandError: not one of the photos could be decoded.
+        CommandError: none of the photos could be decoded.
     """
 
-    def work(sample: Sample) -> list[float] | str:
+    def classify(sample: Sample) -> list[float] | str:
         try:
             return list(classifier.predict(sample.read()).probabilities.values())
         except PhotoError as error:
             return str(error)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = pool.map(work, samples)
+        jobs = pool.map(classify, samples)
         results = list(progress(jobs, description, "photo", total=len(samples)))
     answered = [(s, r) for s, r in zip(samples, results, strict=True) if not isinstance(r, str)]
     if not answered:
@@ -40,6 +40,6 @@ def evaluate(
         truths=np.array([sample.label for sample, _ in answered]),
         probabilities=np.array([values for _, values in answered]),
         unreadable={
-            s.place: r for s, r in zip(samples, results, strict=True) if isinstance(r, str)
+            s.display_name: r for s, r in zip(samples, results, strict=True) if isinstance(r, str)
         },
     )

@@ -1,4 +1,4 @@
-"""How good a classifier's answers are, and whether its probabilities mean what they say."""
+"""Metrics of a classifier: accuracy, calibration, confusion matrix, ROC and coverage."""
 
 import math
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from app.model.card import Metric
 
 BINS = 15
 CONFIDENCES = (0.5, 0.8, 0.9, 0.95, 0.99)
-# A float32 can say exactly 0; its smallest step keeps the logarithm finite.
-_LEAST = 2.0**-24
+# A float32 probability can be exactly 0; this bound keeps its logarithm finite.
+_SMALLEST_PROBABILITY = 2.0**-24
 
 
 @dataclass(frozen=True)
-class Bin:
-    """Photos of like confidence: their number, mean confidence, and share of right answers."""
+class ReliabilityBin:
+    """Photos of similar confidence: their number, mean confidence and accuracy."""
 
     samples: int
     confidence: float
@@ -25,8 +25,8 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class ClassFigures:
-    """How one label did: `support` is the number of photos that show it."""
+class ClassMetrics:
+    """Precision and recall of one label; `support` is the number of photos with this label."""
 
     precision: float
     recall: float
@@ -34,8 +34,8 @@ class ClassFigures:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """The photos answered with at least this confidence: their share, and that of right ones."""
+class Coverage:
+    """The answers of at least this confidence: their share of all photos and their accuracy."""
 
     confidence: float
     coverage: float
@@ -44,10 +44,11 @@ class Answered:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's answers to labelled photos that it had not seen.
+    """A model's answers for labelled photos.
 
-    `names`: of the photos. `truths`: int64 (photos,). `probabilities`: float64 (photos,
-    labels). `unreadable` are in none of these, class/name -> reason.
+    `truths` are the true labels, int64 (photos,), and `probabilities` float64 (photos, labels).
+    `unreadable` are the photos that could not be decoded, class/name -> reason; the other
+    attributes do not contain them.
     """
 
     labels: tuple[str, ...]
@@ -58,44 +59,44 @@ class Evaluation:
 
     @property
     def samples(self) -> int:
-        """How many photos were answered."""
+        """The number of classified photos."""
         return len(self.truths)
 
     @cached_property
     def answers(self) -> np.ndarray:
-        """The likeliest label of each photo."""
+        """The most probable label of each photo, int64 (photos,)."""
         return np.asarray(self.probabilities.argmax(axis=1))
 
     @cached_property
     def confidences(self) -> np.ndarray:
-        """The probability of that label."""
+        """The probability of the most probable label, float64 (photos,)."""
         return np.asarray(self.probabilities.max(axis=1))
 
     @cached_property
     def confusion(self) -> np.ndarray:
-        """[t, a] counts the photos of label t that were answered a."""
+        """The confusion matrix, int64 (labels, labels): rows are true labels, columns answers."""
         every = range(len(self.labels))
         return np.asarray(metrics.confusion_matrix(self.truths, self.answers, labels=every))
 
     @property
     def accuracy(self) -> Metric:
-        """The share of right answers, with its 95 % Wilson interval."""
+        """The accuracy with its 95 % Wilson interval."""
         right = int(self.confusion.trace())
-        low, high = wilson(right, self.samples)
+        low, high = wilson_interval(right, self.samples)
         return Metric(value=right / self.samples, samples=self.samples, low=low, high=high)
 
     @property
     def log_loss(self) -> float:
         """The mean of -log(probability of the true label)."""
         of_truth = self.probabilities[np.arange(self.samples), self.truths]
-        return float(-np.log(np.maximum(of_truth, _LEAST)).mean())
+        return float(-np.log(np.maximum(of_truth, _SMALLEST_PROBABILITY)).mean())
 
     @property
     def brier(self) -> float:
-        """The mean squared distance of the probabilities from 0 and 1.
+        """The Brier score: the mean squared difference between probabilities and outcomes.
 
-        With two labels that of the second one's probability (0 to 1), with more the sum over
-        the labels (0 to 2), as scikit-learn has it. Source: G. W. Brier (1950).
+        With two labels only the second label counts (0 to 1); with more labels the differences
+        are summed over the labels (0 to 2), as in scikit-learn. Source: G. W. Brier (1950).
         """
         hot = np.eye(len(self.labels))[self.truths]
         total = ((self.probabilities - hot) ** 2).sum(axis=1).mean()
@@ -103,9 +104,9 @@ class Evaluation:
 
     @property
     def auroc(self) -> float | None:
-        """The area under the ROC curve; the mean over each label against the rest.
+        """The area under the ROC curve; with more than two labels, the mean of one against rest.
 
-        None where a label has no photo, or all photos.
+        It is None if a label has no photo.
         """
         if len(np.unique(self.truths)) < len(self.labels):
             return None
@@ -114,47 +115,49 @@ class Evaluation:
 
     @property
     def calibration_error(self) -> float:
-        """How far confidence is from accuracy: the mean over `reliability`, by photos.
+        """The expected calibration error: the mean of |confidence - accuracy| over the bins.
 
-        Source: C. Guo et al., On calibration of modern neural networks (2017); bins of equal
-        mass, as their bins of equal width are nearly empty where the network is unsure.
+        Source: C. Guo et al., On calibration of modern neural networks (2017). They use bins of
+        equal width; here each bin has the same number of photos, so that none is nearly empty.
         """
         gaps = (b.samples * abs(b.confidence - b.accuracy) for b in self.reliability())
         return float(sum(gaps) / self.samples)
 
-    def reliability(self, bins: int = BINS) -> list[Bin]:
-        """Confidence against accuracy, in bins of equal numbers of photos."""
+    def reliability(self, bins: int = BINS) -> list[ReliabilityBin]:
+        """Return confidence and accuracy in bins with equal numbers of photos."""
         right = self.answers == self.truths
         order = np.argsort(self.confidences, kind="stable")
         return [
-            Bin(len(rows), float(self.confidences[rows].mean()), float(right[rows].mean()))
+            ReliabilityBin(
+                len(rows), float(self.confidences[rows].mean()), float(right[rows].mean())
+            )
             for rows in np.array_split(order, min(bins, self.samples))
         ]
 
-    def by_class(self) -> dict[str, ClassFigures]:
-        """Precision and recall of each label; 0 where nothing was answered so."""
+    def by_class(self) -> dict[str, ClassMetrics]:
+        """Return precision and recall of each label; precision is 0 without such an answer."""
         precision, recall, _, support = metrics.precision_recall_fscore_support(
             self.truths, self.answers, labels=range(len(self.labels)), zero_division=0.0
         )
         rows = zip(precision, recall, support, strict=True)
-        figures = (ClassFigures(float(p), float(r), int(s)) for p, r, s in rows)
+        figures = (ClassMetrics(float(p), float(r), int(s)) for p, r, s in rows)
         return dict(zip(self.labels, figures, strict=True))
 
-    def at_confidence(self, confidence: float) -> Answered:
-        """What is left, and how good it is, if less certain answers are withheld."""
-        sure = self.confidences >= confidence
-        right = (self.answers == self.truths)[sure]
-        accuracy = float(right.mean()) if sure.any() else None
-        return Answered(confidence, float(sure.mean()), accuracy)
+    def coverage_at(self, confidence: float) -> Coverage:
+        """Return coverage and accuracy when answers below this confidence are withheld."""
+        selected = self.confidences >= confidence
+        right = (self.answers == self.truths)[selected]
+        accuracy = float(right.mean()) if selected.any() else None
+        return Coverage(confidence, float(selected.mean()), accuracy)
 
 
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a proportion, right near 0 and 1 as well.
+def wilson_interval(right: int, total: int) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a proportion; it is valid near 0 and 1 too.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical
     inference, JASA 22 (1927).
     """
-    z = 1.959963984540054  # the normal distribution's 97.5 % point
+    z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
     share = right / total
     centre = share + z * z / (2 * total)
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))

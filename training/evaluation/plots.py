@@ -1,4 +1,4 @@
-"""Plots of a training and of an evaluation, as PNG files. They contain no photos."""
+"""Plot a training and an evaluation as PNG files, which contain no photos."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ from sklearn.metrics import roc_curve
 from training.evaluation.metrics import Evaluation
 
 if TYPE_CHECKING:
-    from training.loop.checkpoint import Row  # it imports Keras
+    from training.loop.checkpoint import EpochMetrics  # importing it would import Keras
 
 
-def training_curves(history: Sequence["Row"], kept_epoch: int, path: Path) -> None:
-    """Loss and accuracy by epoch, training and validation, the kept epoch marked."""
+def training_curves(history: Sequence["EpochMetrics"], kept_epoch: int, path: Path) -> None:
+    """Plot loss and accuracy of training and validation by epoch, and mark the kept epoch."""
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         _curve(axes, history, name, "o--", "training")
@@ -26,17 +26,19 @@ def training_curves(history: Sequence["Row"], kept_epoch: int, path: Path) -> No
         axes.set_title(name)
         axes.grid(alpha=0.3)
         axes.legend()
-    # No time of making or version inside: the same training gives the same bytes.
+    # Without this metadata, the same training always writes the same bytes.
     figure.savefig(path, dpi=90, metadata={"Software": None})
 
 
-def _curve(axes: Axes, history: Sequence["Row"], name: str, style: str, label: str) -> None:
+def _curve(
+    axes: Axes, history: Sequence["EpochMetrics"], name: str, style: str, label: str
+) -> None:
     known = [(row["epoch"], row[name]) for row in history if row[name] is not None]
     axes.plot(*zip(*known, strict=True), style, markersize=3, label=label)
 
 
 def evaluation_plots(evaluation: Evaluation, path: Path) -> None:
-    """Reliability, ROC and coverage of an evaluation, side by side."""
+    """Plot reliability, ROC curve and coverage of an evaluation side by side."""
     figure = Figure(figsize=(13, 4), layout="constrained")
     reliability, roc, coverage = figure.subplots(1, 3)
     _reliability(reliability, evaluation)

@@ -1,4 +1,4 @@
-"""An evaluation as text, as JSON, and as a folder with plots and the worst mistakes."""
+"""Report an evaluation as text, as JSON, or as a folder with plots and a contact sheet."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.model.card import Metric
-from training.atomic import staged, write_text
+from training.atomic import atomic_folder, write_text
 from training.data.samples import Sample
 from training.evaluation import plots
 from training.evaluation.contact_sheet import contact_sheet
@@ -17,7 +17,7 @@ FIGURES, PLOT, SHEET = "figures.json", "evaluation.png", "mistakes.jpg"
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """The figures as a table for a terminal."""
+    """Format the metrics as text for a terminal."""
     accuracy, auroc = evaluation.accuracy, evaluation.auroc
     return "\n".join(
         [
@@ -48,14 +48,14 @@ def _class_table(evaluation: Evaluation) -> list[str]:
 
 def _coverage_table(evaluation: Evaluation) -> list[str]:
     lines = ["confidence at least  photos  right among them"]
-    for row in map(evaluation.at_confidence, CONFIDENCES):
+    for row in map(evaluation.coverage_at, CONFIDENCES):
         right = "-" if row.accuracy is None else f"{row.accuracy:.2%}"
         lines.append(f"{row.confidence:>19.0%} {row.coverage:>7.1%} {right:>17}")
     return lines
 
 
-def metrics_of(evaluation: Evaluation, prefix: str) -> dict[str, Metric]:
-    """The figures for a model's card, each with its number of photos."""
+def card_metrics(evaluation: Evaluation, prefix: str) -> dict[str, Metric]:
+    """Return the metrics for a model card; `prefix` is "test" or "validation"."""
     values = {
         "log_loss": evaluation.log_loss,
         "brier": evaluation.brier,
@@ -71,29 +71,29 @@ def metrics_of(evaluation: Evaluation, prefix: str) -> dict[str, Metric]:
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """All figures, with plain types."""
+    """Return all metrics as types that JSON can represent."""
     return {
         "labels": list(evaluation.labels),
         "samples": evaluation.samples,
         "metrics": {
             name: metric.model_dump(exclude_none=True)
-            for name, metric in metrics_of(evaluation, "test").items()
+            for name, metric in card_metrics(evaluation, "test").items()
         },
         "by_class": {name: asdict(row) for name, row in evaluation.by_class().items()},
         "confusion": evaluation.confusion.tolist(),
         "reliability": [asdict(row) for row in evaluation.reliability()],
-        "coverage": [asdict(evaluation.at_confidence(level)) for level in CONFIDENCES],
+        "coverage": [asdict(evaluation.coverage_at(level)) for level in CONFIDENCES],
         "unreadable": evaluation.unreadable,
     }
 
 
 def write_report(evaluation: Evaluation, samples: Sequence[Sample], destination: Path) -> None:
-    """Write a new folder: the figures as JSON, the plots, and the worst mistakes to look at.
+    """Write a new folder with the metrics as JSON, the plots and the contact sheet.
 
     Raises:
         CommandError: the folder exists.
     """
-    with staged(destination) as folder:
+    with atomic_folder(destination) as folder:
         write_text(folder / FIGURES, json.dumps(as_json(evaluation), indent=2) + "\n")
         plots.evaluation_plots(evaluation, folder / PLOT)
         contact_sheet(evaluation, samples, folder / SHEET)

@@ -1,4 +1,4 @@
-"""The running average of a network's weights: steadier, and mostly better, than the last ones."""
+"""An exponential moving average of a network's weights."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,19 +7,19 @@ from typing import Any
 import keras
 import numpy as np
 
-_EVERY = 4  # batches: each weight moves little in between
+_UPDATE_EVERY = 4  # batches; the weights change little in between
 
 
 class WeightAverage(keras.callbacks.Callback):
-    """Averages all weights exponentially, batch-normalisation statistics included.
+    """Average all weights, including batch normalisation statistics.
 
-    Keras's own `use_ema` leaves those statistics out, and they belong to the weights. The
-    network is validated with the average, and trained on with its own weights.
+    Keras's `use_ema` does not average these statistics. Validation uses the averaged weights,
+    training continues with the original ones.
 
     Args:
-        decay: of the average, per batch; over 0.995, the last 200 batches weigh most.
-        batches: how many batches the network has seen.
-        values: the average after those; None starts one.
+        decay: the decay of the average for each batch.
+        batches: the number of batches that the network was trained on before.
+        values: the average after these batches; None starts a new one.
     """
 
     def __init__(
@@ -32,20 +32,20 @@ class WeightAverage(keras.callbacks.Callback):
         self._weights: list[Any] = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Begin with the network's first weights."""
+        """Initialise the average with the network's weights."""
         self._weights = self.model.weights
         if self._average is None:
             self._average = [keras.ops.copy(weight.value) for weight in self._weights]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Move the average towards the weights."""
+        """Update the average."""
         self._batches += 1
-        if self._batches % _EVERY:
+        if self._batches % _UPDATE_EVERY:
             return
         self._synchronise()
-        # The first weights are random: they should not be half of the average for long.
-        updates = self._batches / _EVERY
-        decay = min(self._decay**_EVERY, (1 + updates) / (10 + updates))
+        # A lower decay at first lets the average forget the random initial weights quickly.
+        updates = self._batches / _UPDATE_EVERY
+        decay = min(self._decay**_UPDATE_EVERY, (1 + updates) / (10 + updates))
         assert self._average is not None
         self._average = [
             mean + (1 - decay) * (weight.value - mean)
@@ -53,16 +53,16 @@ class WeightAverage(keras.callbacks.Callback):
         ]
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Validate the average."""
+        """Load the averaged weights into the network."""
         self._swap()
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Train on with the weights."""
+        """Load the original weights into the network again."""
         self._swap()
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Within the block, the network has the average for its weights."""
+    def applied(self) -> Iterator[None]:
+        """Give the network the averaged weights inside the block."""
         self._swap()
         try:
             yield
@@ -78,6 +78,6 @@ class WeightAverage(keras.callbacks.Callback):
         self._average = own
 
     def _synchronise(self) -> None:
-        # Keras keeps the weights outside the model between two batches on JAX.
+        # On JAX, Keras keeps the current weights outside of the model during training.
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()

@@ -1,4 +1,4 @@
-"""Decoded photos in shuffled batches, in an order that seed and epoch alone decide."""
+"""Shuffled and augmented batches that depend on the seed, the epoch and the batch number only."""
 
 import os
 from typing import Any
@@ -8,14 +8,14 @@ import numpy as np
 
 from training.data.augmentation import Augmentation, augment, cutmix
 
-_WORKERS = 4  # threads at most; the work inside them is outside Python's lock
+_WORKERS = 4  # the most threads; augmentation releases Python's global interpreter lock
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of (pixels, targets), reshuffled and changed anew in every epoch.
+    """Batches of (pixels, targets) that are shuffled and augmented anew in every epoch.
 
-    Everything random about batch i of epoch n is a function of (seed, n, i), so a training
-    that is resumed at epoch n sees the very batches that an uninterrupted one sees.
+    Batch i of epoch n is a function of (seed, n, i), so a resumed training gets the same batches as
+    an uninterrupted one.
     """
 
     def __init__(
@@ -29,16 +29,16 @@ class Batches(keras.utils.PyDataset):
         augmentation: Augmentation | None = None,
         side: int | None = None,
     ) -> None:
-        """Take the photos of a subset.
+        """Store the photos of a subset.
 
         Args:
             pixels: uint8 (photos, height, width, channels), in memory or memory-mapped.
             targets: float32 (photos, outputs).
-            batch_size: photos in a batch; the last batch may be smaller.
-            seed: shuffle by it; None keeps the order of the arrays in every epoch.
+            batch_size: the number of photos in a batch; the last batch may be smaller.
+            seed: of the order and augmentation; None never shuffles.
             epoch: the number of the first epoch.
-            augmentation: change each photo, at random; needs a seed and a `side`.
-            side: height and width of the changed photos, in pixels.
+            augmentation: the random changes; needs `seed` and `side`.
+            side: the height and width of the augmented photos in pixels.
         """
         workers = min(_WORKERS, os.cpu_count() or 1) if augmentation else 1
         super().__init__(workers=workers)
@@ -52,11 +52,11 @@ class Batches(keras.utils.PyDataset):
         self._order = self._shuffled()
 
     def __len__(self) -> int:
-        """The number of batches; the last one may be smaller."""
+        """Return the number of batches in an epoch."""
         return -(-len(self._pixels) // self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Batch number `index` of this epoch."""
+        """Return batch number `index` of this epoch: uint8 pixels and float32 targets."""
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         pixels, targets = self._pixels[rows], self._targets[rows]
         if self._augmentation is None or self._seed is None or self._side is None:
@@ -68,7 +68,7 @@ class Batches(keras.utils.PyDataset):
         return pixels, targets
 
     def on_epoch_end(self) -> None:
-        """Keras calls this between epochs."""
+        """Shuffle for the next epoch; Keras calls this method."""
         self._epoch += 1
         self._order = self._shuffled()
 
@@ -80,11 +80,17 @@ class Batches(keras.utils.PyDataset):
         return np.asarray(order)
 
 
-def targets_for(labels: np.ndarray, classes: int, smoothing: float = 0.0) -> np.ndarray:
-    """Labels (photos,) as the loss wants them: float32 (photos, 1) for a sigmoid, else one-hot.
+def encode_targets(labels: np.ndarray, classes: int, smoothing: float = 0.0) -> np.ndarray:
+    """Convert labels to the targets of the loss.
 
-    `smoothing` is the share of certainty given to all classes alike (C. Szegedy et al.,
-    Rethinking the Inception architecture, 2016).
+    Args:
+        labels: integers (photos,).
+        classes: the number of classes.
+        smoothing: the share of each target that is spread over all classes. Source: C. Szegedy
+            et al., Rethinking the Inception architecture (2016).
+
+    Returns:
+        float32 (photos, 1) for two classes, else one-hot float32 (photos, classes).
     """
     hot = labels[:, np.newaxis] if classes == 2 else np.eye(classes)[labels]
     outcomes = 2 if classes == 2 else classes

@@ -1,4 +1,4 @@
-"""A recipe's network: as it is served, and as it is trained."""
+"""Build a recipe's network, for serving or for training."""
 
 from typing import Any
 
@@ -12,34 +12,34 @@ from training.networks.symmetry import MirrorSymmetric, symmetrise
 from training.recipes.recipe import Recipe
 
 
-def input_of(recipe: Recipe, classes: int) -> Input:
-    """What the recipe's network takes."""
-    height, width, channels = served(recipe, classes).input_shape[1:]
+def input_shape(recipe: Recipe, classes: int) -> Input:
+    """Return the size of the photos that the recipe's network is served with."""
+    height, width, channels = build_served(recipe, classes).input_shape[1:]
     return Input(height=height, width=width, channels=channels)
 
 
-def source_of(recipe: Recipe, shape: Input) -> Input:
-    """What photos to train on are decoded to."""
+def source_shape(recipe: Recipe, shape: Input) -> Input:
+    """Return the size to which training photos are decoded; `shape` is the served size."""
     if recipe.source_side is None:
         return shape
     side = recipe.source_side
     return Input(height=side, width=side, channels=shape.channels)
 
 
-def served(recipe: Recipe, classes: int) -> keras.Model:
-    """The recipe's network in float32, with a fixed input size and first weights."""
+def build_served(recipe: Recipe, classes: int) -> keras.Model:
+    """Build the recipe's network in float32, with a fixed input size and initial weights."""
     network: keras.Model = getattr(architectures, recipe.network)(classes, **recipe.options)
     return network
 
 
 def build(recipe: Recipe, classes: int, batches: int, precision: str) -> keras.Model:
-    """The network to train, compiled; its first weights follow from the recipe's seed.
+    """Build and compile the network to train; the recipe's seed determines its initial weights.
 
     Args:
-        recipe: what to build.
-        classes: how many labels.
-        batches: in an epoch.
-        precision: one of `training.loop.precision.PRECISIONS`.
+        recipe: the recipe.
+        classes: the number of classes.
+        batches: the number of batches in an epoch, for the learning rate schedule.
+        precision: "float32" or "mixed_bfloat16".
     """
     keras.utils.set_random_seed(recipe.seed)
     options = dict(recipe.options)
@@ -62,11 +62,13 @@ def build(recipe: Recipe, classes: int, batches: int, precision: str) -> keras.M
 
 @keras.saving.register_keras_serializable(package="training")
 def accuracy(targets: Any, outputs: Any) -> Any:
-    """Whether each photo's likeliest label is that of its target, which may be smoothed or mixed.
+    """Compare each photo's most probable label with that of its target.
+
+    Keras's own accuracy does not support targets that are smoothed or mixed.
 
     Args:
         targets: float32 (photos, outputs).
-        outputs: probabilities of the same shape.
+        outputs: probabilities, float32 (photos, outputs).
 
     Returns:
         float32 (photos,), 0 or 1; Keras averages them.

@@ -1,4 +1,4 @@
-"""What happens beside the gradient descent: checkpoints, progress, and stopping in time."""
+"""Keras callbacks: write checkpoints, seed dropout, show progress, and stop on divergence."""
 
 import math
 import time
@@ -10,54 +10,58 @@ from tqdm import tqdm
 
 from training.cli import CommandError, progress
 from training.loop.averaging import WeightAverage
-from training.loop.checkpoint import BEST, RunFolder, State
+from training.loop.checkpoint import BEST, RunFolder, TrainingState
 from training.recipes.recipe import Recipe
 
-# Guessing costs log(classes); a loss so many times above that is not on its way down.
-_EXPLODED = 20
+# Training stops if the loss exceeds that of random guessing, log(classes), by this factor.
+_DIVERGENCE_FACTOR = 20
 
 
-class Saver(keras.callbacks.Callback):
-    """Keeps the networks and the metrics after every epoch that was validated."""
+class CheckpointSaver(keras.callbacks.Callback):
+    """Save a checkpoint and the metrics after every validated epoch; stop on divergence."""
 
     def __init__(
         self,
         run: RunFolder,
-        state: State,
+        state: TrainingState,
         classes: int,
         recipe: Recipe,
         average: WeightAverage | None,
     ) -> None:
         super().__init__()
         self._run = run
-        self._limit = _EXPLODED * math.log(classes)
+        self._limit = _DIVERGENCE_FACTOR * math.log(classes)
         self._recipe = recipe
         self._average = average
-        self._began = 0.0
+        self._start_time = 0.0
         self._rows: list[dict[str, float | None]] = []
         self.state = state
 
     @property
     def epochs(self) -> int:
-        """How many epochs are done, saved or not."""
+        """The number of finished epochs, saved or not."""
         return self.state.epochs + len(self._rows)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Note the time."""
-        self._began = time.perf_counter()
+        """Store the time at which the epoch starts."""
+        self._start_time = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the checkpoint and the CSV, or stop if there is no point in going on."""
-        seconds = round(time.perf_counter() - self._began, 2)
+        """Save a checkpoint if the epoch was validated.
+
+        Raises:
+            CommandError: the loss diverged.
+        """
+        seconds = round(time.perf_counter() - self._start_time, 2)
         metrics = {name: float(value) for name, value in (logs or {}).items()}
-        self._require_sound(epoch + 1, metrics["loss"])
+        self._check_divergence(epoch + 1, metrics["loss"])
         validated = {name: metrics.get(name) for name in ("val_loss", "val_accuracy")}
         self._rows.append({"epoch": epoch + 1, **metrics, **validated, "seconds": seconds})
         if validated["val_loss"] is not None:
             self.state = self._run.save(self.model, self._average, self.state, self._rows)
             self._rows = []
 
-    def _require_sound(self, epoch: int, loss: float) -> None:
+    def _check_divergence(self, epoch: int, loss: float) -> None:
         if math.isfinite(loss) and loss < self._limit:
             return
         best = "nothing is kept, as no epoch was validated before"
@@ -70,11 +74,10 @@ class Saver(keras.callbacks.Callback):
         )
 
 
-class Reseed(keras.callbacks.Callback):
-    """Makes an epoch's dropout a function of (seed, epoch), as its batches are.
+class ReseedDropout(keras.callbacks.Callback):
+    """Seed dropout by (seed, epoch), so that a resumed training equals an uninterrupted one.
 
-    A saved network does not hold the state of its random generators: a resumed training would
-    drop other features than an uninterrupted one.
+    A saved network does not contain the state of its random generators.
     """
 
     def __init__(self, seed: int) -> None:
@@ -82,7 +85,7 @@ class Reseed(keras.callbacks.Callback):
         self._seed = seed
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Set every generator of the network."""
+        """Seed every random generator of the network."""
         for index, layer in enumerate(self.model.layers):
             generator = getattr(layer, "seed_generator", None)
             if generator is not None:
@@ -90,29 +93,17 @@ class Reseed(keras.callbacks.Callback):
                 generator.state.assign(state.astype(generator.state.dtype))
 
 
-class Progress(keras.callbacks.Callback):
-    """A bar over all batches of all epochs, with the time left, and a line an epoch."""
+class ProgressBar(keras.callbacks.Callback):
+    """Show one progress bar for all epochs, of which `finished` are done; print their metrics."""
 
-    def __init__(self, epochs: int, batches: int) -> None:
+    def __init__(self, epochs: int, batches: int, finished: int) -> None:
         super().__init__()
         self._epochs = epochs
-        self._batches = batches
-        self._bar: tqdm[Any] | None = None
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Open the bar before the first epoch, where an interrupted run left off."""
-        if self._bar is None:
-            self._bar = progress(
-                None,
-                "training",
-                "batch",
-                total=self._epochs * self._batches,
-                initial=epoch * self._batches,
-            )
+        total, initial = epochs * batches, finished * batches
+        self._bar = progress(None, "training", "batch", total=total, initial=initial)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Move the bar."""
-        assert self._bar is not None
+        """Advance the bar by one batch."""
         self._bar.update()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -125,5 +116,4 @@ class Progress(keras.callbacks.Callback):
 
     def close(self) -> None:
         """Close the bar."""
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()

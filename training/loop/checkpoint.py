@@ -1,15 +1,15 @@
-"""The state of a training run on disk, so that it can go on after being killed at any point.
+"""Checkpoints of a training run on disk, from which a killed training can be resumed.
 
-    runs/<name>/plan.json                        what the run is: recipe, data, seed
-    runs/<name>/metrics.csv                      a row an epoch
+    runs/<name>/plan.json                        the settings: recipe, data, seed
+    runs/<name>/metrics.csv                      one row for each epoch
     runs/<name>/epoch-0007/latest.keras          network and optimizer after epoch 7
-    runs/<name>/epoch-0007/validated.weights.h5  what was validated then: its weights, or
-                                                 their running average
-    runs/<name>/epoch-0007/best.weights.h5       what was validated in the best epoch so far
-    runs/<name>/epoch-0007/state.json            the history up to epoch 7
+    runs/<name>/epoch-0007/validated.weights.h5  the weights that were validated: the network's
+                                                 own, or their moving average
+    runs/<name>/epoch-0007/best.weights.h5       the validated weights of the best epoch so far
+    runs/<name>/epoch-0007/state.json            the metrics of all epochs up to epoch 7
 
-An epoch's folder is renamed into place when it is whole, and the one before is removed
-afterwards: there is always one complete state, never a half-written one.
+An epoch's folder is written atomically and the previous one is deleted afterwards, so there is
+always one complete checkpoint.
 """
 
 import csv
@@ -24,60 +24,61 @@ from typing import Any, Literal
 
 import keras
 
-from training.atomic import staged, write_text
+from training.atomic import atomic_folder, write_text
 from training.cli import CommandError
 from training.loop.averaging import WeightAverage
 
 LATEST, VALIDATED, BEST = "latest.keras", "validated.weights.h5", "best.weights.h5"
 STATE = "state.json"
 
-# One epoch's metrics; the validation's are None in epochs that were not validated.
-Row = dict[str, float | None]
+# The metrics of an epoch; the validation metrics are None if the epoch was not validated.
+EpochMetrics = dict[str, float | None]
 
 
 @dataclass
-class State:
-    """What is known after some epochs. `history` has a row of metrics for each of them."""
+class TrainingState:
+    """The state of a run: the metrics of each finished epoch, and the checkpoint's folder."""
 
-    history: list[Row] = field(default_factory=list)
+    history: list[EpochMetrics] = field(default_factory=list)
     folder: Path | None = None
 
     @property
     def epochs(self) -> int:
-        """How many epochs are done."""
+        """The number of finished epochs."""
         return len(self.history)
 
     @property
     def best_epoch(self) -> int:
-        """The epoch (1-based) with the lowest validation loss; the earliest of equals."""
-        losses = [_loss(row) for row in self.history]
+        """The first epoch, counted from 1, with the lowest validation loss."""
+        losses = [_validation_loss(row) for row in self.history]
         return 1 + losses.index(min(losses))
 
-    def kept(self, which: Literal["best", "final"]) -> Path:
-        """The file of the weights to publish."""
+    def kept_weights(self, which: Literal["best", "final"]) -> Path:
+        """Return the file with the weights of the best or the final epoch."""
         assert self.folder is not None
         return self.folder / (BEST if which == "best" else VALIDATED)
 
 
 class RunFolder:
-    """The folder of one run."""
+    """The folder of a training run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def begin(self, plan: dict[str, Any], *, resume: bool, restart: bool) -> State:
-        """Open the run: a fresh one, or with `resume` the one that was interrupted.
+    def begin(self, settings: dict[str, Any], *, resume: bool, restart: bool) -> TrainingState:
+        """Start a new run; with `resume`, continue the interrupted run; with `restart`, delete it.
 
         Raises:
-            CommandError: an unfinished run is there and neither flag says what to do, or the
-                run to resume is not the same plan.
+            CommandError: an unfinished run exists and both flags are false, or the run to resume
+                is missing or has other settings.
         """
-        plan = json.loads(json.dumps(plan))  # tuples and lists are one in a file
-        old = self._plan()
+        settings = json.loads(json.dumps(settings))  # JSON turns tuples into lists
+        file = self.path / "plan.json"
+        old = json.loads(file.read_text("utf-8")) if file.exists() else None
         if resume:
             if old is None:
                 raise CommandError(f"{self.path}: no run to resume. Start it without --resume.")
-            self._require_same(old, plan)
+            self._require_same(old, settings)
             return self.load()
         done = self.load().epochs
         if old is not None and done and not restart:
@@ -87,66 +88,66 @@ class RunFolder:
             )
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True)
-        write_text(self.path / "plan.json", json.dumps(plan, indent=2) + "\n")
-        return State()
+        write_text(file, json.dumps(settings, indent=2) + "\n")
+        return TrainingState()
 
-    def load(self) -> State:
-        """The latest complete state, or an empty one before the first epoch's end."""
+    def load(self) -> TrainingState:
+        """Return the latest state, or an empty one if there is no checkpoint."""
         folders = sorted(self.path.glob("epoch-*"))
         if not folders:
-            return State()
+            return TrainingState()
         history = json.loads((folders[-1] / STATE).read_text(encoding="utf-8"))
-        return State(history, folders[-1])
+        return TrainingState(history, folders[-1])
 
     def save(
-        self, network: keras.Model, average: WeightAverage | None, state: State, rows: list[Row]
-    ) -> State:
-        """Add epochs' metrics and keep the network after them; returns the new state."""
+        self,
+        network: keras.Model,
+        average: WeightAverage | None,
+        state: TrainingState,
+        rows: list[EpochMetrics],
+    ) -> TrainingState:
+        """Write a checkpoint, delete the previous one in `state`, and return the new state.
+
+        `rows` are the metrics of the epochs since the previous checkpoint.
+        """
         history = [*state.history, *rows]
-        fresh = State(history, self.path / f"epoch-{len(history):04d}")
-        assert fresh.folder is not None
-        with staged(fresh.folder) as folder:
+        saved = TrainingState(history, self.path / f"epoch-{len(history):04d}")
+        assert saved.folder is not None
+        with atomic_folder(saved.folder) as folder:
             network.save(folder / LATEST)
-            with average.in_place() if average else nullcontext():
+            with average.applied() if average else nullcontext():
                 network.save_weights(folder / VALIDATED)
-            if fresh.best_epoch == fresh.epochs or state.folder is None:
+            if saved.best_epoch == saved.epochs or state.folder is None:
                 shutil.copyfile(folder / VALIDATED, folder / BEST)
             else:
                 shutil.copyfile(state.folder / BEST, folder / BEST)
             write_text(folder / STATE, json.dumps(history) + "\n")
-        write_text(self.path / "metrics.csv", _csv(history))
+        write_text(self.path / "metrics.csv", _to_csv(history))
         if state.folder is not None:
             shutil.rmtree(state.folder)
-        return fresh
+        return saved
 
     def finish(self) -> None:
-        """The model is published: drop the networks, keep the metrics."""
+        """Delete the checkpoints after the model was published; keep the metrics."""
         (self.path / "plan.json").unlink()
         for folder in self.path.glob("epoch-*"):
             shutil.rmtree(folder)
 
-    def _plan(self) -> dict[str, Any] | None:
-        try:
-            plan: dict[str, Any] = json.loads((self.path / "plan.json").read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        return plan
-
-    def _require_same(self, old: dict[str, Any], plan: dict[str, Any]) -> None:
-        for key in sorted(old.keys() | plan.keys()):
-            if old.get(key) != plan.get(key):
+    def _require_same(self, old: dict[str, Any], settings: dict[str, Any]) -> None:
+        for key in sorted(old.keys() | settings.keys()):
+            if old.get(key) != settings.get(key):
                 raise CommandError(
                     f"{self.path}: the interrupted run has {key} {old.get(key)}, this command "
-                    f"{plan.get(key)}. Repeat the first command, or --restart."
+                    f"{settings.get(key)}. Repeat the first command, or --restart."
                 )
 
 
-def _loss(row: Row) -> float:
+def _validation_loss(row: EpochMetrics) -> float:
     loss = row["val_loss"]
     return inf if loss is None or isnan(loss) else loss
 
 
-def _csv(history: list[Row]) -> str:
+def _to_csv(history: list[EpochMetrics]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
     writer.writeheader()

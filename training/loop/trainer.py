@@ -1,4 +1,4 @@
-"""Epochs of gradient descent over decoded photos, with checkpoints to go on from."""
+"""Train a recipe's network on decoded photos, with checkpoints."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from training.data.cache import Decoded
+from training.data.cache import DecodedSubset
 from training.loop.averaging import WeightAverage
-from training.loop.batches import Batches, targets_for
-from training.loop.build import build, served
-from training.loop.callbacks import Progress, Reseed, Saver
-from training.loop.checkpoint import LATEST, VALIDATED, RunFolder, State
+from training.loop.batches import Batches, encode_targets
+from training.loop.build import build, build_served
+from training.loop.callbacks import CheckpointSaver, ProgressBar, ReseedDropout
+from training.loop.checkpoint import LATEST, VALIDATED, RunFolder, TrainingState
 from training.networks.pretrained import load_pretrained
 from training.networks.symmetry import symmetrise
 from training.recipes.recipe import Recipe
@@ -19,14 +19,14 @@ from training.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class Stage:
-    """Epochs up to `end` (counted from 1) with photos of one side; None: the network's own."""
+    """The epochs up to `end`, counted from 1, with photos of one side (None: the network's)."""
 
     side: int | None
     end: int
 
 
 def stages(recipe: Recipe) -> Iterator[Stage]:
-    """The recipe's stages in turn; the last one ends with its last epoch."""
+    """Yield the recipe's stages in order; the last one ends with the last epoch."""
     passed = 0.0
     for side, share in recipe.sides[:-1]:
         passed += share
@@ -37,77 +37,67 @@ def stages(recipe: Recipe) -> Iterator[Stage]:
 def train(
     recipe: Recipe,
     classes: int,
-    training: Decoded,
-    validation: Decoded,
+    training: DecodedSubset,
+    validation: DecodedSubset,
     run: RunFolder,
-    state: State,
+    state: TrainingState,
     precision: str,
-) -> tuple[keras.Model, State]:
+) -> tuple[keras.Model, TrainingState]:
     """Train from `state` to the recipe's last epoch.
 
     Args:
-        recipe: what to do.
-        classes: how many labels.
-        training: the photos to train on, at the size of `source_of`.
-        validation: the photos to validate on, at the network's size.
-        run: where checkpoints go.
-        state: of an interrupted run, or an empty one.
-        precision: one of `training.loop.precision.PRECISIONS`.
+        recipe: the recipe.
+        classes: the number of classes.
+        training: the training photos, of the size `training.loop.build.source_shape`.
+        validation: the validation photos, of the network's size.
+        run: the folder for the checkpoints.
+        state: the state of an interrupted run, or an empty one.
+        precision: "float32" or "mixed_bfloat16".
 
     Returns:
-        The kept network in float32, uncompiled (no optimizer state), and the final state.
+        The network to publish, float32 and without optimizer state, and the final state.
 
     Raises:
-        CommandError: the loss is not a number or explodes.
+        CommandError: the loss diverged.
     """
-    if state.epochs < recipe.epochs:
-        state = _fit(recipe, classes, training, validation, run, state, precision)
-    network = served(recipe, classes)
-    network.load_weights(state.kept(recipe.keep))
-    if recipe.mirror_symmetric:
-        symmetrise(network)
-    return network, state
-
-
-def _fit(
-    recipe: Recipe,
-    classes: int,
-    training: Decoded,
-    validation: Decoded,
-    run: RunFolder,
-    state: State,
-    precision: str,
-) -> State:
     batches = -(-len(training.labels) // recipe.batch_size)
-    network, average = _begin(recipe, classes, batches, state, precision)
-    targets = targets_for(validation.labels, classes)
+    network, average = _build_or_restore(recipe, classes, batches, state, precision)
+    targets = encode_targets(validation.labels, classes)
     held_out = Batches(validation.pixels, targets, recipe.batch_size)
-    saver = Saver(run, state, classes, recipe, average)
-    bar = Progress(recipe.epochs, batches)
-    # The average first: what is saved at an epoch's end contains its last batch.
-    callbacks = [*([average] if average else []), Reseed(recipe.seed), bar, saver]
+    saver = CheckpointSaver(run, state, classes, recipe, average)
+    bar = ProgressBar(recipe.epochs, batches, state.epochs)
+    # The average must come first, so that a checkpoint's average includes the last batch.
+    callbacks = [*([average] if average else []), ReseedDropout(recipe.seed), bar, saver]
     validated = [n for n in range(1, recipe.epochs) if n % recipe.validate_every == 0]
     for stage in stages(recipe):
         if saver.epochs >= stage.end:
             continue
         network.fit(
-            batches_of(recipe, classes, training, stage, saver.epochs),
+            stage_batches(recipe, classes, training, stage, saver.epochs),
             validation_data=held_out,
             validation_freq=[*validated, recipe.epochs],
             epochs=stage.end,
             initial_epoch=saver.epochs,
-            shuffle=False,  # the batches shuffle themselves; this would shuffle their numbers
+            shuffle=False,  # True would shuffle the batches' numbers; `Batches` shuffles photos
             verbose=0,
             callbacks=callbacks,
         )
     bar.close()
-    return saver.state
+    return _load_kept(recipe, classes, saver.state), saver.state
 
 
-def _begin(
-    recipe: Recipe, classes: int, batches: int, state: State, precision: str
+def _load_kept(recipe: Recipe, classes: int, state: TrainingState) -> keras.Model:
+    network = build_served(recipe, classes)
+    network.load_weights(state.kept_weights(recipe.keep))
+    if recipe.mirror_symmetric:
+        symmetrise(network)
+    return network
+
+
+def _build_or_restore(
+    recipe: Recipe, classes: int, batches: int, state: TrainingState, precision: str
 ) -> tuple[keras.Model, WeightAverage | None]:
-    """The network and its average, fresh or as the last checkpoint has them."""
+    """Return the network and its moving average, new or from the last checkpoint."""
     values: list[np.ndarray] | None = None
     if state.folder is None:
         network = build(recipe, classes, batches, precision)
@@ -116,7 +106,7 @@ def _begin(
     else:
         network = keras.saving.load_model(state.folder / LATEST)
         if recipe.average:
-            averaged = served(recipe, classes)
+            averaged = build_served(recipe, classes)
             averaged.load_weights(state.folder / VALIDATED)
             values = averaged.get_weights()
     if not recipe.average:
@@ -124,13 +114,13 @@ def _begin(
     return network, WeightAverage(recipe.average, state.epochs * batches, values)
 
 
-def batches_of(
-    recipe: Recipe, classes: int, training: Decoded, stage: Stage, epoch: int
+def stage_batches(
+    recipe: Recipe, classes: int, training: DecodedSubset, stage: Stage, epoch: int
 ) -> Batches:
-    """The batches of a stage, from epoch number `epoch` (counted from 0) on."""
+    """Return the batches of a stage; `epoch` is the first epoch, counted from 0."""
     return Batches(
         training.pixels,
-        targets_for(training.labels, classes, recipe.label_smoothing),
+        encode_targets(training.labels, classes, recipe.label_smoothing),
         recipe.batch_size,
         seed=recipe.seed,
         epoch=epoch,

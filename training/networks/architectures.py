@@ -1,7 +1,7 @@
-"""The network definitions, a function each; Keras alone, so any backend builds them.
+"""The network architectures, one function each. They use Keras only, so any backend builds them.
 
-Every network takes pixels in 0..255 and rescales them itself: nobody else divides by 255.
-Each ends in one dense layer, a sigmoid for two classes and a softmax for more.
+Every network takes pixels in 0..255 and rescales them itself. Its last layer is a dense layer with
+a sigmoid for two classes and a softmax for more.
 """
 
 from typing import Any
@@ -11,16 +11,15 @@ from keras import layers
 
 
 def cats_vs_dogs(classes: int = 2, dropout: float = 0.0) -> keras.Model:
-    """The lecture's convnet for 180x180 RGB photos; 991,041 parameters with two classes.
+    """Build the lecture's convnet for 180x180 RGB photos; 991,041 parameters with two classes.
 
     Source: François Chollet, Deep Learning with Python, chapter 8, "Training a convnet from
     scratch on a small dataset".
 
     Args:
-        classes: 2 ends in one sigmoid unit (the probability of the second class), more in a
-            softmax.
-        dropout: the share of the last feature map that is left out in training; the lecture
-            adds 0.5 together with its augmentation.
+        classes: the number of classes; with 2, the output is the probability of the second one.
+        dropout: the dropout rate before the last layer; the lecture uses 0.5 together with its
+            augmentation.
 
     Returns:
         An uncompiled network: (photos, 180, 180, 3) in 0..255 -> (photos, 1 or classes).
@@ -38,13 +37,13 @@ def cats_vs_dogs(classes: int = 2, dropout: float = 0.0) -> keras.Model:
 
 
 def digits(classes: int = 10) -> keras.Model:
-    """The lecture's convnet for 28x28 grey digits; 104,202 parameters with ten classes.
+    """Build the lecture's convnet for 28x28 grey digits; 104,202 parameters with ten classes.
 
-    Source: as above, section "Introduction to convnets". The lecture divides by 255 before
-    the network; here the division is its first layer, which has no parameters.
+    Source: François Chollet, Deep Learning with Python, chapter 8, "Introduction to convnets". The
+    lecture divides the pixels by 255 outside of the network; here its first layer does.
 
     Args:
-        classes: as in `cats_vs_dogs`.
+        classes: the number of classes.
 
     Returns:
         An uncompiled network: (photos, 28, 28, 1) in 0..255 -> (photos, 1 or classes).
@@ -69,24 +68,24 @@ def residual(
     dropout: float = 0.2,
     constraint: keras.constraints.Constraint | None = None,
 ) -> keras.Model:
-    """A small residual network for RGB photos: most accuracy for a multiply-add.
+    """Build a small residual network for RGB photos.
 
-    A stride-2 stem, then stages that widen and, but for the first, halve the side by max pooling,
-    each of residual blocks with batch normalisation; global average pooling, so that it can be
-    trained at other sides than it is served at. Source of the block: K. He et al., Deep residual
-    learning for image recognition (2016). No layer favours a side of the photo, as
-    `training.networks.symmetry` asks.
+    A convolution with stride 2 (the stem) is followed by stages of residual blocks with batch
+    normalisation. A stage with a stride begins with max pooling. Global average pooling allows
+    training at other photo sizes than serving. All layers treat the left and right sides alike, as
+    `training.networks.symmetry` requires. Source of the block: K. He et al., Deep residual learning
+    for image recognition (2016).
 
     Args:
-        classes: as in `cats_vs_dogs`.
-        side: height and width of a photo, a multiple of the product of the strides and
-            of the stem's 2 (else a pooling leaves out a side's last places); None takes any.
-        stem: channels of the first convolution.
-        widths: channels of each stage.
-        depths: blocks of each stage.
-        strides: of each stage's first block.
-        dropout: the share of the pooled features that is left out in training.
-        constraint: on all weights but the last layer's bias, while they are trained.
+        classes: the number of classes.
+        side: height and width of a photo in pixels, a multiple of 2 times the product of the
+            strides (else max pooling ignores the last rows and columns); None allows any.
+        stem: the number of channels of the stem.
+        widths: the number of channels of each stage.
+        depths: the number of blocks of each stage.
+        strides: the stride of each stage's first block.
+        dropout: the dropout rate before the last layer.
+        constraint: applied in training to all weights but the bias of the last layer.
 
     Returns:
         An uncompiled network: (photos, side, side, 3) in 0..255 -> (photos, 1 or classes).
@@ -104,15 +103,15 @@ def residual(
 
 
 def finetune(classes: int = 2, dropout: float = 0.2) -> keras.Model:
-    """EfficientNetV2B0 for 224x224 RGB photos, with a new last layer and random weights.
+    """Build EfficientNetV2B0 for 224x224 RGB photos, with a new last layer and random weights.
 
-    `training.networks.pretrained` gives the backbone the weights that it learnt on ImageNet.
-    Source: M. Tan and Q. Le, EfficientNetV2 (2021), as `keras.applications` has it; it rescales and
-    normalises its pixels itself.
+    `training.networks.pretrained` loads the backbone's ImageNet weights. The backbone rescales and
+    normalises its pixels itself. Source: M. Tan and Q. Le, EfficientNetV2 (2021), as implemented in
+    `keras.applications`.
 
     Args:
-        classes: as in `cats_vs_dogs`.
-        dropout: the share of the pooled features that is left out in training.
+        classes: the number of classes.
+        dropout: the dropout rate before the last layer.
 
     Returns:
         An uncompiled network: (photos, 224, 224, 3) in 0..255 -> (photos, 1 or classes).
@@ -131,7 +130,7 @@ def _block(x: Any, width: int, stride: int, name: str, constraint: Any) -> Any:
         x = layers.MaxPooling2D(stride, name=f"{name}_pool")(x)
     y = _convolution(x, width, 3, f"{name}_a", constraint=constraint)
     y = layers.ReLU(name=f"{name}_a_relu")(y)
-    # Its last scale starts at zero, so that each block starts as its shortcut.
+    # The last scale is initially zero, so that each block initially equals its shortcut.
     y = _convolution(y, width, 3, f"{name}_b", scale="zeros", constraint=constraint)
     if x.shape[-1] != width:
         x = _convolution(x, width, 1, f"{name}_shortcut", constraint=constraint)
@@ -160,7 +159,7 @@ def _convolution(
 
 
 def _head(features: Any, classes: int, constraint: Any = None) -> Any:
-    # In float32 also under mixed precision: a probability near 1 needs its last bits.
+    # float32 also under mixed precision, as bfloat16 is too coarse for probabilities near 1.
     if classes == 2:
         outputs, activation, name = 1, "sigmoid", "probability"
     else:

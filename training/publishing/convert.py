@@ -1,26 +1,26 @@
-"""A `.keras` file -> the two LiteRT files, in a process with the TensorFlow backend.
+"""Convert a `.keras` file to the two LiteRT files.
 
-`training.export` starts it; the converter is part of TensorFlow whatever backend trained
-the network.
+`training.publishing.litert` runs this module in a process with the TensorFlow backend, since the
+converter needs it whatever backend trained the network.
 """
 
 import sys
 
 
 def convert(source: str, litert: str, explain: str) -> None:
-    """Write both files; weights and arithmetic stay float32.
+    """Write both LiteRT files, with float32 weights and arithmetic.
 
-    The one that is served computes with fewer multiplications and two and a half times the
-    weights; the one that explains, which few requests need, stays small.
+    Only the file for predictions is optimized: it gets faster, but its weights get larger. The file
+    for explanations, which few requests need, stays small.
     """
     import keras
 
-    from training.publishing.explain_outputs import show_inside
-    from training.publishing.optimize import fused
+    from training.publishing.explain_outputs import add_explain_outputs
+    from training.publishing.optimize import optimize
 
     network = keras.saving.load_model(source, compile=False, safe_mode=True)
-    fused(network).export(litert, format="litert", verbose=False)
-    show_inside(network).export(explain, format="litert", verbose=False)
+    optimize(network).export(litert, format="litert", verbose=False)
+    add_explain_outputs(network).export(explain, format="litert", verbose=False)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""A network -> the same network whose outputs are also its evidence and its feature maps.
+"""Add a network's evidence and feature maps to its outputs, for explanations.
 
-Where the last step is linear over a feature map (Flatten or GlobalAveragePooling2D, then
-Dense), a logit is a sum over the map's places plus a bias: the evidence is that sum's
-terms. Source of the idea, for pooled networks: B. Zhou et al., Learning deep features for
-discriminative localization (2016).
+If a network ends in Flatten or GlobalAveragePooling2D and a Dense layer, each logit is a sum over
+the positions of the last feature map plus a bias. The evidence consists of the terms of this sum.
+Source, for networks with pooling: B. Zhou et al., Learning deep features for discriminative
+localization (2016).
 """
 
 from typing import Any
@@ -13,38 +13,41 @@ from keras import layers, ops
 
 from app.model.explainer import BIAS, EVIDENCE, LOGITS, PROBABILITIES, linear
 
-_MAPS = (
+_FEATURE_MAP_LAYERS = (
     layers.Conv2D, layers.BatchNormalization, layers.ReLU, layers.Activation,
     layers.MaxPooling2D, layers.AveragePooling2D,
 )  # fmt: skip
 
 
-def show_inside(network: keras.Model) -> keras.Model:
-    """Build the network that `explain.tflite` is made of.
+def add_explain_outputs(network: keras.Model) -> keras.Model:
+    """Build the network from which `explain.tflite` is converted.
 
     Outputs, by name:
         probabilities, logits: float32 (photos, outputs).
-        evidence, bias: float32 (photos, h, w, outputs) and (photos, outputs); only where the
-            last step is linear over the last feature map.
-        NAME: the feature map of each convolution, normalisation, ReLU and pooling layer,
-            float32 (photos, h, w, channels); of a convolution with a built-in activation
-            also the map before it, as `app.model.explainer.linear(NAME)`.
+        evidence, bias: float32 (photos, h, w, outputs) and (photos, outputs); only if the network
+            ends as the module's docstring says.
+        NAME: the feature map of each convolution, normalisation, ReLU and pooling layer, float32
+            (photos, h, w, channels). A convolution with a built-in activation also has the map
+            before the activation, as `app.model.explainer.linear(NAME)`.
     """
-    tensors, inputs = _taken_apart(network)
+    tensors, inputs = _split_activations(network)
     dense = network.layers[-1]
     outputs = {
         PROBABILITIES: tensors[dense.name],
         LOGITS: tensors[linear(dense.name)],
-    } | _evidence(network, tensors)
+    } | _evidence_outputs(network, tensors)
     for layer in network.layers:
-        if isinstance(layer, _MAPS) and not _is_normalised_next(layer):
+        if isinstance(layer, _FEATURE_MAP_LAYERS) and not _feeds_only_normalisation(layer):
             names = (linear(layer.name), layer.name)
             outputs |= {name: tensors[name] for name in names if name in tensors}
     return keras.Model(inputs, outputs, name=network.name)
 
 
-def _taken_apart(network: keras.Model) -> tuple[dict[str, Any], Any]:
-    """A copy whose built-in activations are layers of their own; its tensors by name."""
+def _split_activations(network: keras.Model) -> tuple[dict[str, Any], Any]:
+    """Copy the network with separate layers for built-in activations.
+
+    Returns the copy's tensors by name, and its input.
+    """
     tensors: dict[str, Any] = {}
     activations: dict[str, str] = {}
 
@@ -68,15 +71,15 @@ def _taken_apart(network: keras.Model) -> tuple[dict[str, Any], Any]:
     return tensors, copy.input
 
 
-def _evidence(network: keras.Model, tensors: dict[str, Any]) -> dict[str, Any]:
-    """The terms of the last linear step, or nothing where it is not over a feature map."""
+def _evidence_outputs(network: keras.Model, tensors: dict[str, Any]) -> dict[str, Any]:
+    """Return the outputs `evidence` and `bias`, or nothing if the network ends differently."""
     dense = network.layers[-1]
-    before = _source(dense)
-    if isinstance(before, layers.Dropout):  # does nothing but in training
-        before = _source(before)
+    before = _producer(dense)
+    if isinstance(before, layers.Dropout):  # has no effect outside of training
+        before = _producer(before)
     if not isinstance(before, (layers.Flatten, layers.GlobalAveragePooling2D)):
         return {}
-    features = tensors[_source(before).name]
+    features = tensors[_producer(before).name]
     _, height, width, channels = features.shape
     kernel, bias = (ops.convert_to_numpy(weight) for weight in dense.get_weights())
     if isinstance(before, layers.Flatten):
@@ -86,22 +89,22 @@ def _evidence(network: keras.Model, tensors: dict[str, Any]) -> dict[str, Any]:
     terms = layers.EinsumDense(equation, (height, width, kernel.shape[-1]), name=EVIDENCE)
     evidence = terms(features)
     terms.set_weights([kernel])
-    return {EVIDENCE: evidence, BIAS: _Bias(bias)(tensors[dense.name])}
+    return {EVIDENCE: evidence, BIAS: _ConstantBias(bias)(tensors[dense.name])}
 
 
-def _source(layer: Any) -> Any:
-    """The layer whose output this one takes."""
+def _producer(layer: Any) -> Any:
+    """Return the layer that produces this layer's input."""
     return layer.input._keras_history.operation
 
 
-def _is_normalised_next(layer: Any) -> bool:
-    """Whether only a normalisation sees the output: the converter folds it into the layer."""
+def _feeds_only_normalisation(layer: Any) -> bool:
+    """Tell whether only a normalisation uses the output; the converter then merges the two."""
     nodes = layer._outbound_nodes
     return len(nodes) == 1 and isinstance(nodes[0].operation, layers.BatchNormalization)
 
 
-class _Bias(layers.Layer):
-    """The same values for every photo."""
+class _ConstantBias(layers.Layer):
+    """Outputs the same values for every photo."""
 
     def __init__(self, values: Any) -> None:
         super().__init__(name=BIAS)

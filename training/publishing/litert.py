@@ -1,4 +1,4 @@
-"""A saved Keras network -> its LiteRT files, checked against the card's golden predictions."""
+"""Convert a saved Keras network to LiteRT, and check the files against golden predictions."""
 
 import os
 import shutil
@@ -22,42 +22,41 @@ from app.model.card import (
 )
 from app.model.classifier import GOLDEN_TOLERANCE, Classifier
 from app.model.explainer import Explainer, NotExplainable
-from training.atomic import staged, write_text
+from training.atomic import atomic_folder, write_text
 from training.cli import CommandError
 
 ADDITIVITY_TOLERANCE = 1e-4
 
 
-def convert_again(folder: Path) -> None:
-    """Make a version folder's LiteRT files from its `model.keras`, and list them on the card.
+def reconvert(folder: Path) -> None:
+    """Convert `model.keras` of a version folder again, and update the checksums on its card.
 
-    The card and every other file are checked first; the new folder takes the old one's place only
-    after it was loaded and both files reproduced the card's golden predictions.
+    The other files are checked first. The new folder replaces the old one only after both LiteRT
+    files reproduced the card's golden predictions.
 
     Raises:
-        CommandError: the conversion failed, or the files disagree.
-        ModelError: the folder is damaged, or does not answer as its card says.
+        CommandError: the conversion failed.
+        ModelError: the folder is damaged, or the new files do not reproduce the predictions.
     """
     card = load_card(folder, unchecked=(LITERT, EXPLAIN))
-    with staged(folder, replace=True) as fresh:
-        shutil.copytree(folder, fresh, dirs_exist_ok=True)
-        export_litert(fresh / KERAS, fresh / LITERT, fresh / EXPLAIN)
-        made = {name: sha256(fresh / name) for name in (LITERT, EXPLAIN)}
-        files = dict(sorted({**card.files, **made}.items()))
+    with atomic_folder(folder, replace=True) as temporary:
+        shutil.copytree(folder, temporary, dirs_exist_ok=True)
+        export_litert(temporary / KERAS, temporary / LITERT, temporary / EXPLAIN)
+        checksums = {name: sha256(temporary / name) for name in (LITERT, EXPLAIN)}
+        files = dict(sorted({**card.files, **checksums}.items()))
         card = card.model_copy(update={"files": files})
-        write_text(fresh / CARD, card.model_dump_json(indent=2) + "\n")
-        Classifier.load(fresh, engine="litert")
-        check_explanation(fresh, card)
+        write_text(temporary / CARD, card.model_dump_json(indent=2) + "\n")
+        Classifier.load(temporary, engine="litert")
+        check_explanation(temporary, card)
 
 
 def export_litert(source: Path, destination: Path, explain: Path) -> None:
-    """Convert a `.keras` file to the file that is served and the one that explains.
+    """Convert a `.keras` file to float32 LiteRT files for predictions and for explanations.
 
-    Weights and arithmetic stay float32. The conversion has a process of its own: it needs
-    TensorFlow as Keras's backend.
+    The conversion runs in a separate process, as it needs TensorFlow as Keras's backend.
 
     Raises:
-        CommandError: the converter failed; the message is its last line.
+        CommandError: the conversion failed; the message contains the last line of its output.
     """
     environment = os.environ | {
         "KERAS_BACKEND": "tensorflow",
@@ -65,13 +64,9 @@ def export_litert(source: Path, destination: Path, explain: Path) -> None:
         "CUDA_VISIBLE_DEVICES": "-1",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
-    command = [
-        sys.executable,
-        "-m",
-        "training.publishing.convert",
-        *map(str, (source, destination, explain)),
-    ]
-    # Our own interpreter, our own module and our paths, without a shell.
+    paths = map(str, (source, destination, explain))
+    command = [sys.executable, "-m", "training.publishing.convert", *paths]
+    # The command is this interpreter with a module of this package, without a shell.
     done = subprocess.run(  # noqa: S603
         command, env=environment, capture_output=True, text=True, check=False
     )
@@ -81,17 +76,17 @@ def export_litert(source: Path, destination: Path, explain: Path) -> None:
 
 
 def check_explanation(folder: Path, card: Card) -> None:
-    """Hold `explain.tflite` to the card's golden predictions, and to its own sum.
+    """Check that `explain.tflite` reproduces the golden predictions and that its evidence adds up.
 
     Raises:
-        ModelError: it answers otherwise, or its evidence does not add up to its logits.
+        ModelError: a prediction differs, or the evidence does not add up to the logits.
     """
     explainer = Explainer(folder, card)
     for golden in card.golden:
         try:
             terms = explainer.terms(golden_pixels(golden.seed, card.input))
         except NotExplainable:
-            return  # such a network still shows its layers
+            return  # the file contains feature maps only
         if not matches(golden.outputs, terms.probabilities, GOLDEN_TOLERANCE):
             raise ModelError(f"{folder / EXPLAIN}: does not reproduce golden {golden.seed}.")
         total = terms.maps.sum((0, 1), np.float64) + terms.bias

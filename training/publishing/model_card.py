@@ -1,4 +1,4 @@
-"""The model card for people: `README.md` of a version folder, from its `card.json`."""
+"""Render a version folder's `card.json` as `README.md`."""
 
 from app.model.card import Card
 
@@ -6,8 +6,8 @@ CURVES, EVALUATION = "training.png", "evaluation.png"
 
 
 def render(card: Card) -> str:
-    """The model card as Markdown."""
-    parts = [_head(card), _figures(card), _confusion(card), _plots(), _making(card), _layers(card)]
+    """Return the model card as Markdown."""
+    parts = [_head(card), _figures(card), _confusion(card), _plots(), _recipe(card), _layers(card)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -23,12 +23,12 @@ def _head(card: Card) -> str:
         f"# {card.name}, version {card.version}\n\n"
         f"Tells apart: {labels}. Input: one photo, stretched to {shape.height}x{shape.width} with "
         f"{shape.channels} channel{'s' if shape.channels > 1 else ''}; output: {output}. "
-        f"{card.parameters:,} parameters{_cost(card)}.\n\n"
+        f"{card.parameters:,} parameters{_multiply_adds(card)}.\n\n"
         "It gives one of its labels to every picture, also to one that shows none of them."
     )
 
 
-def _cost(card: Card) -> str:
+def _multiply_adds(card: Card) -> str:
     if card.multiply_adds is None:
         return ""
     return f", {card.multiply_adds / 1e6:,.0f} million multiply-adds a photo"
@@ -48,13 +48,13 @@ def _figures(card: Card) -> str:
 
 
 def _confusion(card: Card) -> str:
-    head = "| true label | " + " | ".join(f"answered {label}" for label in card.labels) + " |"
-    rule = "| --- " * (len(card.labels) + 1) + "|"
+    header = "| true label | " + " | ".join(f"answered {label}" for label in card.labels) + " |"
+    separator = "| --- " * (len(card.labels) + 1) + "|"
     rows = [
         f"| {label} | " + " | ".join(str(count) for count in row) + " |"
         for label, row in zip(card.labels, card.confusion, strict=True)
     ]
-    return "\n".join([head, rule, *rows])
+    return "\n".join([header, separator, *rows])
 
 
 def _plots() -> str:
@@ -65,7 +65,7 @@ def _plots() -> str:
     )
 
 
-def _making(card: Card) -> str:
+def _recipe(card: Card) -> str:
     def table(values: dict[str, str | int | float | None]) -> str:
         return "\n".join(
             f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items()

@@ -1,4 +1,4 @@
-"""A trained network -> a complete version folder, or nothing."""
+"""Publish a trained network as a version folder."""
 
 import os
 import platform
@@ -27,13 +27,13 @@ from app.model.card import (
     versions,
 )
 from app.model.classifier import Classifier
-from training.atomic import staged, write_text
+from training.atomic import atomic_folder, write_text
 from training.data.samples import Dataset
 from training.evaluation import plots
 from training.evaluation.evaluator import evaluate
 from training.evaluation.metrics import Evaluation
-from training.evaluation.report import metrics_of
-from training.loop.checkpoint import Row
+from training.evaluation.report import card_metrics
+from training.loop.checkpoint import EpochMetrics
 from training.networks.flops import multiply_adds
 from training.publishing import model_card
 from training.publishing.litert import check_explanation, export_litert
@@ -46,44 +46,47 @@ _LAYER_SETTINGS = (
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What training hands over. `network` is uncompiled, so no optimizer state is saved."""
+class TrainingResult:
+    """The result of a training; `recipe` and `data` describe it on the card.
+
+    `network` is uncompiled, so that no optimizer state is saved. `kept_epoch` is the epoch of its
+    weights, counted from 1.
+    """
 
     network: keras.Model
     name: str
     labels: tuple[str, ...]
     recipe: dict[str, str | int | float | None]
     data: dict[str, str | int]
-    history: Sequence[Row]
+    history: Sequence[EpochMetrics]
     kept_epoch: int
 
 
-def publish(trained: Trained, models: Path, dataset: Dataset) -> tuple[Path, Evaluation]:
-    """Write the next version of a model and test it as it will be served.
+def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Path, Evaluation]:
+    """Write the next version of a model and evaluate it as it will be served.
 
-    The folder appears under its number only when it is whole: written, loaded back with its
-    checksums, its golden predictions reproduced and its accuracy measured, on validation and
-    on test.
+    The version folder appears only after its files were loaded, the golden predictions were
+    reproduced and the accuracy was measured on the validation and test sets.
 
     Args:
-        trained: the network and what is known of it.
+        trained: the network and its description.
         models: the folder of all models.
         dataset: the photos to validate and test on.
 
     Returns:
-        The version folder, `models/<name>/<version>`, and the test's result.
+        The version folder, `models/<name>/<version>`, and the evaluation on the test set.
 
     Raises:
-        CommandError: the conversion failed, or no test photo is readable.
-        ModelError: LiteRT does not answer as the Keras network does.
+        CommandError: the conversion failed, or no validation or test photo is readable.
+        ModelError: the LiteRT files do not reproduce the Keras network's predictions.
     """
     base = models / trained.name
     number = max(versions(base), default=0) + 1
-    with staged(base / str(number)) as folder:
+    with atomic_folder(base / str(number)) as folder:
         trained.network.save(folder / KERAS)
         export_litert(folder / KERAS, folder / LITERT, folder / EXPLAIN)
         plots.training_curves(trained.history, trained.kept_epoch, folder / model_card.CURVES)
-        card = _write(folder, _untested(trained, number, folder))
+        card = _write_card(folder, _draft_card(trained, number, folder))
         threads = os.cpu_count() or 1
         classifier = Classifier.load(folder, engine="litert", threads=threads)
         check_explanation(folder, card)
@@ -92,17 +95,18 @@ def publish(trained: Trained, models: Path, dataset: Dataset) -> tuple[Path, Eva
         plots.evaluation_plots(evaluation, folder / model_card.EVALUATION)
         card = card.model_copy(
             update={
-                "metrics": metrics_of(evaluation, "test") | metrics_of(validation, "validation"),
+                "metrics": card_metrics(evaluation, "test")
+                | card_metrics(validation, "validation"),
                 "confusion": tuple(tuple(row) for row in evaluation.confusion.tolist()),
             }
         )
         write_text(folder / "README.md", model_card.render(card))
-        _write(folder, card)
+        _write_card(folder, card)
         load_card(folder)
     return base / str(number), evaluation
 
 
-def _untested(trained: Trained, number: int, folder: Path) -> Card:
+def _draft_card(trained: TrainingResult, number: int, folder: Path) -> Card:
     network = trained.network
     height, width, channels = network.input_shape[1:]
     shape = Input(height=height, width=width, channels=channels)
@@ -127,8 +131,8 @@ def _untested(trained: Trained, number: int, folder: Path) -> Card:
     )
 
 
-def _write(folder: Path, card: Card) -> Card:
-    """Write `card.json` with the checksums of all files there."""
+def _write_card(folder: Path, card: Card) -> Card:
+    """Write `card.json` with the checksums of all files in the folder; return the card."""
     names = sorted(entry.name for entry in folder.iterdir() if entry.name != CARD)
     card = card.model_copy(update={"files": {name: sha256(folder / name) for name in names}})
     write_text(folder / CARD, card.model_dump_json(indent=2) + "\n")

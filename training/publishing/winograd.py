@@ -1,10 +1,10 @@
-"""A 3x3 convolution with a third or a quarter of its multiplications, for a CPU.
+"""Winograd's algorithm: a 3x3 convolution with a third or a quarter of the multiplications.
 
-A tile of m neighbouring results shares its m + 2 inputs: sums and differences of them, times
-sums and differences of the kernel, which are known beforehand, give m + 2 products, and sums and
-differences of these the m results. In one direction that takes m + 2 multiplications instead of
-3 m, and the directions multiply: 6 x 6 for 16 results instead of 144. What is left is one matrix
-product over all channels for each place in a tile, and cheap additions.
+The algorithm computes tiles of m outputs in each direction. A tile depends on m + 2 inputs. Linear
+transforms of the inputs and of the kernel are multiplied elementwise to m + 2 products, and a
+linear transform of the products gives the m outputs. One direction needs m + 2 multiplications
+instead of 3 m, so a tile of 4x4 outputs needs 6x6 multiplications instead of 144. The kernel's
+transform is computed in advance; the other transforms consist of additions, which are cheap.
 
 Sources: S. Winograd, Arithmetic complexity of computations (1980); A. Lavin and S. Gray, Fast
 algorithms for convolutional neural networks (2015), whose F(2, 3) and F(4, 3) these are.
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from keras import layers, ops
 
-# For tiles of 2 and of 4 results: input (m + 2, m + 2), to be multiplied with a row of inputs,
-# and kernel (m + 2, 3). `_results` is what follows.
-_INPUT = {
+# The transforms of inputs (m + 2, m + 2) and kernels (m + 2, 3) for tiles of m = 2 and m = 4
+# outputs; `_transform_output` has those of the outputs.
+_INPUT_TRANSFORM = {
     2: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
     4: (
         (4, 0, -5, 0, 1, 0),
@@ -29,7 +29,7 @@ _INPUT = {
         (0, 4, 0, -5, 0, 1),
     ),
 }
-_KERNEL = {
+_KERNEL_TRANSFORM = {
     2: ((1, 0, 0), (1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (0, 0, 1)),
     4: (
         (1 / 4, 0, 0),
@@ -40,21 +40,21 @@ _KERNEL = {
         (0, 0, 1),
     ),
 }
-_ONE = 1  # the product that every result of a tile contains once: a bias there is in them all
+_BIAS_POSITION = 1  # every output of a tile contains this product once, so the bias is added here
 _ROWS, _COLUMNS = 1, 2  # axes
-_TALL = 32  # rows from which a tile of 4 of them pays; below, its larger weights cost more
+_MIN_ROWS_FOR_4 = 32  # for fewer rows, tiles of 4 rows are slower due to their larger weights
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A 3x3 convolution with stride 1, and what directly follows it.
+    """A 3x3 convolution with stride 1, optionally followed by ReLU and max pooling.
 
     Attributes:
         kernel: (3, 3, inputs, outputs).
         bias: (outputs,).
-        same: padded by a place on each side; else the result is 2 smaller.
-        relu: negative results become 0.
-        pooled: then 2x2 max pooling with stride 2, which drops an odd last row or column.
+        same: padding "same"; otherwise "valid".
+        relu: apply ReLU.
+        pooled: apply 2x2 max pooling with stride 2 and padding "valid".
     """
 
     kernel: np.ndarray
@@ -67,8 +67,8 @@ class Convolution:
 class Winograd(layers.Layer):
     """Computes a `Convolution`: (photos, height, width, inputs) -> (photos, ..., outputs).
 
-    To be exported, not trained: the weights are constants. (TensorFlow itself cannot run the
-    sums of inputs, whose strides are not the same in both directions; LiteRT can.)
+    The layer is for export only, as its weights are constants. LiteRT can run it; TensorFlow cannot
+    run its depthwise convolutions with different strides in the two directions.
     """
 
     def __init__(self, convolution: Convolution, name: str) -> None:
@@ -76,21 +76,21 @@ class Winograd(layers.Layer):
         self._convolution = convolution
 
     def call(self, inputs: Any) -> Any:
-        """See `Convolution`."""
-        what = self._convolution
-        lost = 0 if what.same else 2
-        height, width = (side - lost for side in inputs.shape[1:3])
-        tile = (4 if height >= _TALL else 2, 4)
-        results = self._tiles(self._padded(inputs, (height, width), tile), tile)
-        if what.pooled:
-            results = _pooled(results)
+        """Return the convolution of the inputs."""
+        convolution = self._convolution
+        border = 0 if convolution.same else 2
+        height, width = (side - border for side in inputs.shape[1:3])
+        tile = (4 if height >= _MIN_ROWS_FOR_4 else 2, 4)
+        results = self._tile_outputs(self._pad(inputs, (height, width), tile), tile)
+        if convolution.pooled:
+            results = _max_pool(results)
             height, width = height // 2, width // 2
-        if what.relu:
+        if convolution.relu:
             results = [[ops.relu(result) for result in row] for row in results]
-        return _joined(results)[:, :height, :width]
+        return _join_tiles(results)[:, :height, :width]
 
-    def _padded(self, inputs: Any, result: tuple[int, int], tile: tuple[int, int]) -> Any:
-        """With the border of a "same" convolution, and up to whole tiles."""
+    def _pad(self, inputs: Any, result: tuple[int, int], tile: tuple[int, int]) -> Any:
+        """Pad the inputs for "same" padding and to a whole number of tiles."""
         before = int(self._convolution.same)
         margins = [
             (before, -(-out // step) * step + 2 - side - before)
@@ -98,37 +98,40 @@ class Winograd(layers.Layer):
         ]
         return ops.pad(inputs, [(0, 0), *margins, (0, 0)]) if np.any(margins) else inputs
 
-    def _tiles(self, x: Any, tile: tuple[int, int]) -> list[list[Any]]:
-        """The results by their row and column in a tile, each (photos, tiles, tiles, outputs)."""
+    def _tile_outputs(self, x: Any, tile: tuple[int, int]) -> list[list[Any]]:
+        """Return the outputs by row and column in a tile, each (photos, tiles, tiles, outputs)."""
         tall, wide = tile
         kernels = np.einsum(
-            "rh,cw,hwio->rcio", _KERNEL[tall], _KERNEL[wide], self._convolution.kernel
+            "rh,cw,hwio->rcio",
+            _KERNEL_TRANSFORM[tall],
+            _KERNEL_TRANSFORM[wide],
+            self._convolution.kernel,
         ).astype(np.float32)
         columns = []
-        for column, across in enumerate(_INPUT[wide]):
-            sums = _sums(x, across, _COLUMNS, wide)
+        for column, column_weights in enumerate(_INPUT_TRANSFORM[wide]):
+            sums = _transform_input(x, column_weights, _COLUMNS, wide)
             products = []
-            for row, down in enumerate(_INPUT[tall]):
+            for row, row_weights in enumerate(_INPUT_TRANSFORM[tall]):
                 kernel = kernels[row, column][np.newaxis, np.newaxis]
-                product = ops.conv(_sums(sums, down, _ROWS, tall), kernel)
-                if row == column == _ONE:
+                product = ops.conv(_transform_input(sums, row_weights, _ROWS, tall), kernel)
+                if row == column == _BIAS_POSITION:
                     product = product + self._convolution.bias.astype(np.float32)
                 products.append(product)
-            columns.append(_results(products))
-        return [_results(list(row)) for row in zip(*columns, strict=True)]
+            columns.append(_transform_output(products))
+        return [_transform_output(list(row)) for row in zip(*columns, strict=True)]
 
 
-def _sums(x: Any, weights: tuple[float, ...], axis: int, stride: int) -> Any:
-    """Weighted sums of neighbouring places along an axis, one for each tile."""
+def _transform_input(x: Any, weights: tuple[float, ...], axis: int, stride: int) -> Any:
+    """Return weighted sums of neighbouring inputs along an axis, one for each tile."""
     shape = [1, 1, x.shape[3], 1]
     shape[axis - 1] = len(weights)
-    along = np.array(weights, np.float32).reshape([-1 if i == axis - 1 else 1 for i in range(4)])
+    filters = np.array(weights, np.float32).reshape([-1 if i == axis - 1 else 1 for i in range(4)])
     strides = tuple(stride if i == axis else 1 for i in (_ROWS, _COLUMNS))
-    return ops.depthwise_conv(x, np.broadcast_to(along, shape), strides, "valid")
+    return ops.depthwise_conv(x, np.broadcast_to(filters, shape), strides, "valid")
 
 
-def _results(products: list[Any]) -> list[Any]:
-    """The m results that m + 2 products add up to. What several need is computed once."""
+def _transform_output(products: list[Any]) -> list[Any]:
+    """Return the m outputs of m + 2 products; common sums are computed once."""
     if len(products) == 4:
         first, plus, minus, last = products
         return [first + (plus + minus), (plus - minus) - last]
@@ -143,8 +146,8 @@ def _results(products: list[Any]) -> list[Any]:
     ]
 
 
-def _pooled(results: list[list[Any]]) -> list[list[Any]]:
-    """The largest of each 2x2 results of a tile, whose sides are even."""
+def _max_pool(results: list[list[Any]]) -> list[list[Any]]:
+    """Apply 2x2 max pooling inside the tiles, whose sides are even."""
     halved = [
         [ops.maximum(*pair) for pair in zip(row[::2], row[1::2], strict=True)] for row in results
     ]
@@ -154,12 +157,12 @@ def _pooled(results: list[list[Any]]) -> list[list[Any]]:
     ]
 
 
-def _joined(results: list[list[Any]]) -> Any:
-    """Tiles back in their places: (photos, rows of tiles, columns of tiles, outputs) each."""
+def _join_tiles(results: list[list[Any]]) -> Any:
+    """Arrange outputs by position in a tile as one feature map (photos, height, width, outputs)."""
     _, tall, wide, outputs = results[0][0].shape
     rows = [
         ops.reshape(ops.concatenate(row, axis=3), (-1, tall, wide * len(row), outputs))
         for row in results
     ]
-    whole = ops.concatenate(rows, axis=2)
-    return ops.reshape(whole, (-1, tall * len(rows), wide * len(results[0]), outputs))
+    joined = ops.concatenate(rows, axis=2)
+    return ops.reshape(joined, (-1, tall * len(rows), wide * len(results[0]), outputs))

@@ -1,4 +1,4 @@
-"""What a recipe says: what to train, on what, for how long."""
+"""The recipe: the settings of one kind of training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,27 +10,28 @@ from training.data.augmentation import Augmentation
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one network is trained.
+    """The settings of a training.
 
-    What: `network` names a function of `training.networks.architectures`, called with the number of
-    classes and `options`; `model` is the published name; `data` is where the photos are unless told
-    otherwise (None: Keras's own copy of MNIST); `labels` are the classes that `model` stands for;
-    `exclude` names photos never to train on, and with `deduplicate` neither are those that
-    validation or test has too.
-
-    `weights` are what the network starts from, see `training.networks.pretrained` (None: random
-    ones). With `mirror_symmetric`, see `training.networks.symmetry`, its weights are kept so.
-
-    How: `optimizer` at `learning_rate`, constant, or with `warmup` (epochs) rising to it and
-    then falling along a cosine to zero. `sides` are (side in pixels, share of the epochs)
-    in turn, for networks that take any side; photos are decoded at `source_side` before they
-    are cut (None: the network's own). With `mixed_precision` the arithmetic is bfloat16 where
-    the machine has instructions for it.
-
-    What is kept: the epoch with the lowest validation loss ("best"), or the "final" weights,
-    and of these their running `average` if that is above 0. Validation, and with it the
-    checkpoint, is every `validate_every` epochs. With `calibrate` a temperature is fitted on
-    validation and folded into the last layer.
+    Attributes:
+        network, options: a function of `training.networks.architectures` and its arguments.
+        model, labels: the name and the classes of the published model.
+        data: the default data set; None is Keras's copy of MNIST.
+        optimizer: "muon", or the name of a Keras optimizer.
+        learning_rate: the constant learning rate, or the highest one if `warmup` is above 0.
+        mirror_symmetric: constrain the weights, see `training.networks.symmetry`.
+        weights: the initial weights, see `training.networks.pretrained`; None is random.
+        seed: of the initial weights, the order of the photos, augmentation and dropout.
+        warmup: epochs in which the learning rate rises linearly, before it falls along a cosine.
+        label_smoothing: the share of each target that is spread over all classes.
+        average: the decay of the moving average of the weights; 0 uses the weights themselves.
+        sides: consecutive stages as (side of the photos in pixels, share of the epochs).
+        source_side: the side in pixels of decoded photos before augmentation.
+        mixed_precision: compute in bfloat16 if the machine has instructions for it.
+        exclude: names of photos that are not used for training.
+        deduplicate: exclude training photos that validation or test contains too.
+        calibrate: fit a temperature on the validation set and fold it into the last layer.
+        keep: publish the epoch with the lowest validation loss ("best") or the last ("final").
+        validate_every: the number of epochs between validations, which also write a checkpoint.
     """
 
     name: str

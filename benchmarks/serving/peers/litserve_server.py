@@ -1,4 +1,4 @@
-"""LitServe, as its guide has it.
+"""A LitServe server, as in its guide.
 
 export BENCHMARK_MODEL=models/cats-vs-dogs/1 BENCHMARK_WORKERS=2
 python -m benchmarks.serving.peers.litserve_server 8000
@@ -15,25 +15,25 @@ from benchmarks.serving.peers.network import WORKERS, Network
 
 
 class PhotoAPI(litserve.LitAPI):
-    """decode -> predict -> encode, in as many worker processes as asked for."""
+    """Classifies one photo in each request."""
 
     def setup(self, device: str) -> None:  # noqa: ARG002 - LitServe's signature
-        """Load the network in the worker."""
+        """Load the network in the worker process."""
         self.network = Network()
 
     def decode_request(self, request: Request) -> np.ndarray:
-        """The form's photo -> pixels."""
-        # The annotation makes LitServe's route read the form; what comes here is that form.
+        """Decode the photo of the form field `file` to uint8 pixels."""
+        # The annotation makes LitServe parse the form; the argument is the form, not a request.
         pixels: np.ndarray = self.network.decode(request["file"].file.read())
         return pixels
 
     def predict(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels -> outputs."""
+        """Run the network on the pixels of one photo."""
         outputs: np.ndarray = self.network.run(pixels[np.newaxis])[0]
         return outputs
 
     def encode_response(self, outputs: np.ndarray) -> dict[str, float]:
-        """Outputs -> answer."""
+        """Convert the outputs to label -> probability."""
         return self.network.answer(outputs)
 
 

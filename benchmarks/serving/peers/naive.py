@@ -1,4 +1,4 @@
-"""What most FastAPI templates do: `model.predict`, and the photo stretched by Pillow as it is.
+"""A simple FastAPI template: `model.predict` on a photo that Pillow resizes.
 
 BENCHMARK_MODEL=models/cats-vs-dogs/1 uvicorn benchmarks.serving.peers.naive:app
 """
@@ -23,13 +23,13 @@ app = FastAPI()
 
 @app.get("/readyz")
 def readyz() -> str:
-    """Answers once the module is loaded."""
+    """Return 200 once the module is loaded."""
     return "ready"
 
 
 @app.post("/predict")
 async def predict(file: UploadFile) -> dict[str, list[float]]:
-    """One photo, on the event loop, as the templates have it."""
+    """Classify a photo on the event loop, as many templates do."""
     opened = Image.open(io.BytesIO(await file.read()))
     image = opened.convert("RGB" if CARD.input.channels == 3 else "L")
     image = image.resize((CARD.input.width, CARD.input.height))

@@ -1,7 +1,6 @@
-"""What every peer serves: the published `.keras` network as one traced TensorFlow graph.
+"""The network that all peers serve: the published `.keras` file as a traced TensorFlow graph.
 
-The photo goes through the decoder of `app.imaging.decode`, reduced-scale JPEG decoding included,
-which none of the peers would bring along: what is compared is the serving, not the decoding.
+The peers use this project's decoder, so that the benchmark compares the serving only.
 """
 
 import os
@@ -17,7 +16,7 @@ WORKERS = "BENCHMARK_WORKERS"
 
 
 class Network:
-    """Photos in, probabilities out; loaded and traced once."""
+    """The decoder and the network, which is loaded and traced once."""
 
     def __init__(self) -> None:
         os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -37,17 +36,17 @@ class Network:
         self.run(np.zeros((1, shape.height, shape.width, shape.channels), np.uint8))
 
     def decode(self, data: bytes) -> np.ndarray:
-        """A photo's file -> uint8 (height, width, channels)."""
+        """Decode a photo's file to uint8 (height, width, channels)."""
         shape = self.card.input
         return decode(data, shape.height, shape.width, shape.channels)
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        """uint8 (photos, height, width, channels) -> float32 (photos, outputs)."""
+        """Classify uint8 (photos, height, width, channels): float32 (photos, outputs)."""
         outputs: np.ndarray = self._forward(batch).numpy()
         return outputs
 
     def answer(self, outputs: np.ndarray) -> dict[str, float]:
-        """The network's outputs for one photo as label -> probability."""
+        """Convert the network's outputs for one photo to label -> probability."""
         if self.card.activation == "sigmoid":
             outputs = np.array([1 - outputs[0], outputs[0]])
         return dict(zip(self.card.labels, map(float, outputs), strict=True))

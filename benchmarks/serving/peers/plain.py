@@ -1,4 +1,4 @@
-"""A careful FastAPI template: a `def` endpoint in the thread pool, and a traced graph.
+"""An optimized FastAPI template: a `def` endpoint in the thread pool and a traced graph.
 
 BENCHMARK_MODEL=models/cats-vs-dogs/1 uvicorn benchmarks.serving.peers.plain:app
 """
@@ -14,12 +14,12 @@ app = FastAPI()
 
 @app.get("/readyz")
 def readyz() -> str:
-    """Answers once the module is loaded."""
+    """Return 200 once the module is loaded."""
     return "ready"
 
 
 @app.post("/predict")
 def predict(file: UploadFile) -> dict[str, float]:
-    """One photo."""
+    """Classify a photo."""
     pixels = network.decode(file.file.read())
     return network.answer(network.run(pixels[np.newaxis])[0])

@@ -8,10 +8,18 @@ from threading import Thread
 import httpx
 import pytest
 
-from benchmarks.harness.load import BROKEN, Answer, Run, at_rate, in_turn, multipart, raw
+from benchmarks.harness.load import (
+    BROKEN,
+    Answer,
+    LoadResult,
+    closed_loop,
+    multipart_request,
+    open_loop,
+    raw_request,
+)
 from benchmarks.harness.server import free_port
-from benchmarks.harness.table import markdown, percentile
-from benchmarks.serving.stops import count
+from benchmarks.harness.table import markdown_table, percentile
+from benchmarks.serving.stops import classify_answers
 from tests import pictures
 
 PHOTO = pictures.encode(pictures.noise(1), "JPEG")
@@ -48,50 +56,50 @@ def port() -> Iterator[int]:
 
 def test_a_closed_loop_sends_everything_once(port: int) -> None:
     numbers = []
-    requests = [raw(bytes([number])) for number in range(20)]
-    run = asyncio.run(in_turn(port, requests, 3, on_answer=lambda n, _: numbers.append(n)))
+    requests = [raw_request(bytes([number])) for number in range(20)]
+    run = asyncio.run(closed_loop(port, requests, 3, on_answer=lambda n, _: numbers.append(n)))
     assert run.statuses == {200: 10, 429: 10}
     assert sorted(numbers) == list(range(20))
     assert len(run.times()) == 10
     assert run.rate > 0
 
 
-def test_a_closed_loop_stops_when_told(port: int) -> None:
+def test_a_closed_loop_can_be_stopped(port: int) -> None:
     seen: list[int] = []
-    work = itertools.repeat(raw(b"\0"))
+    work = itertools.repeat(raw_request(b"\0"))
     run = asyncio.run(
-        in_turn(port, work, 2, lambda: len(seen) >= 5, lambda number, _: seen.append(number))
+        closed_loop(port, work, 2, lambda: len(seen) >= 5, lambda number, _: seen.append(number))
     )
     assert 5 <= len(run.answers) <= 6
 
 
-def test_an_open_loop_counts_what_it_sent_and_what_not(port: int) -> None:
-    run = asyncio.run(at_rate(port, [raw(b"\0"), raw(b"\1")], 100, 0.2, 50))
+def test_an_open_loop_counts_sent_and_skipped_requests(port: int) -> None:
+    run = asyncio.run(open_loop(port, [raw_request(b"\0"), raw_request(b"\1")], 100, 0.2, 50))
     assert len(run.answers) + run.unsent == 20
     assert set(run.statuses) == {200, 429}
     assert len(run.late) == 20
 
 
-def test_a_connection_that_is_closed_is_no_answer(port: int) -> None:
-    run = asyncio.run(in_turn(port, [raw(b""), raw(b"\0")], 1))
+def test_a_closed_connection_is_broken(port: int) -> None:
+    run = asyncio.run(closed_loop(port, [raw_request(b""), raw_request(b"\0")], 1))
     assert [answer.status for answer in run.answers] == [BROKEN, 200]
     assert run.answers[0].connected
 
 
-def test_a_server_that_is_not_there_is_told_from_one_that_hangs_up() -> None:
-    run = asyncio.run(in_turn(free_port(), [raw(b"\0")], 1))
+def test_a_refused_connection_is_not_connected() -> None:
+    run = asyncio.run(closed_loop(free_port(), [raw_request(b"\0")], 1))
     assert run.statuses == {BROKEN: 1}
     assert not run.answers[0].connected
 
 
-def test_the_service_understands_both_bodies(service: httpx.Client) -> None:
+def test_the_service_accepts_both_kinds_of_body(service: httpx.Client) -> None:
     port = service.base_url.port
     assert port
-    run = asyncio.run(in_turn(port, [raw(PHOTO), multipart(PHOTO)], 1))
+    run = asyncio.run(closed_loop(port, [raw_request(PHOTO), multipart_request(PHOTO)], 1))
     assert run.statuses == {200: 2}
 
 
-def test_stops_tell_accepted_requests_from_later_ones() -> None:
+def test_stops_count_requests_before_and_after_sigterm() -> None:
     answers = [
         Answer(200, 1.0, 0.5),
         Answer(BROKEN, 1.5, 0.6),
@@ -103,13 +111,13 @@ def test_stops_tell_accepted_requests_from_later_ones() -> None:
         Answer(BROKEN, 2.2, 0.1, connected=False),
         Answer(BROKEN, 2.3, 0.1, connected=True),
     ]
-    stop = count(answers, 2.0, 1.0, 0)
+    stop = classify_answers(answers, 2.0, 1.0, 0)
     assert (stop.accepted, stop.failed, stop.unread) == (4, 3, 1)
     assert (stop.answered, stop.refused, stop.unconnected, stop.dropped) == (1, 1, 1, 1)
 
 
 def test_a_run_without_answers_has_no_rate() -> None:
-    assert Run().rate == 0
+    assert LoadResult().rate == 0
 
 
 @pytest.mark.parametrize(
@@ -125,4 +133,4 @@ def test_the_percentile_of_nothing_is_not_a_number() -> None:
 
 
 def test_a_markdown_table() -> None:
-    assert markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert markdown_table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.harness.wrk import Load
+from benchmarks.harness.wrk import WrkResult
 from benchmarks.serving.contenders import LIMIT, OURS
 from benchmarks.serving.rates import Rates, plot, ratios, table
 from benchmarks.serving.soak import growth
@@ -15,10 +15,10 @@ PEER = "BentoML, 2 workers"
 def rates() -> Rates:
     rates = Rates()
     for ours, peer, errors in ((100, 50, 0), (50, 20, 3), (80, 40, 0)):  # the second round is slow
-        rates.add(OURS, 8, Load(ours, 0.01, 0.02, 0))
-        rates.add(PEER, 8, Load(peer, 0.04, 0.08, errors))
-        rates.add("BentoML, 1 worker", 8, Load(peer / 2, 0.04, 0.08, 0))
-        rates.add(LIMIT, 8, Load(ours + 20, 0.01, 0.01, 0))
+        rates.add(OURS, 8, WrkResult(ours, 0.01, 0))
+        rates.add(PEER, 8, WrkResult(peer, 0.04, errors))
+        rates.add("BentoML, 1 worker", 8, WrkResult(peer / 2, 0.04, 0))
+        rates.add(LIMIT, 8, WrkResult(ours + 20, 0.01, 0))
     return rates
 
 

@@ -23,12 +23,12 @@ def changed(settings: Augmentation, side: int = 64, count: int = 40) -> np.ndarr
     return augment(np.stack([photo()] * count), side, settings, np.random.default_rng(0))
 
 
-def test_nothing_asked_for_changes_nothing() -> None:
+def test_no_augmentation_changes_nothing() -> None:
     assert (changed(Augmentation()) == photo()).all()
 
 
 @pytest.mark.parametrize("side", [32, 96])
-def test_another_side_shows_the_same(side: int) -> None:
+def test_resizing_keeps_the_content(side: int) -> None:
     row, column = centre(changed(Augmentation(), side)[0])
     assert (row + 0.5) / side == pytest.approx(32 / 64, abs=0.02)
     assert (column + 0.5) / side == pytest.approx(48 / 64, abs=0.02)

@@ -112,7 +112,7 @@ def digits(path: Path, **changes: np.ndarray | None) -> Path:
     return path
 
 
-def test_digit_arrays_lose_nothing_on_their_way(tmp_path: Path) -> None:
+def test_digits_are_decoded_losslessly(tmp_path: Path) -> None:
     dataset = open_dataset(digits(tmp_path / "m.npz"))
     assert dataset.labels == ("0", "1", "2")
     assert [len(getattr(dataset, subset)) for subset in SUBSETS] == [220, 20, 30]
@@ -158,7 +158,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "pwned").exists()
 
 
-def test_open_subset_wants_the_models_labels(tmp_path: Path) -> None:
+def test_open_subset_requires_the_models_labels(tmp_path: Path) -> None:
     folder = write_classes(tmp_path / "d", 2, ("x", "y"))
     with pytest.raises(CommandError, match="expected cat, dog"):
         open_subset(folder, ("cat", "dog"))

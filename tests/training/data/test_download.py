@@ -25,19 +25,19 @@ def fetch(site: Site, path: Path, sha256: str = SHA256, size: int = len(CONTENT)
     return download(site.address, path, size, sha256, pause=0)
 
 
-def test_a_file_arrives_whole(site: Site, tmp_path: Path) -> None:
+def test_a_file_is_downloaded(site: Site, tmp_path: Path) -> None:
     path = fetch(site, tmp_path / "new" / "pets.zip")
     assert path.read_bytes() == CONTENT
     assert [entry.name for entry in path.parent.iterdir()] == ["pets.zip"]
 
 
-def test_it_goes_on_where_an_earlier_call_was_killed(site: Site, tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed(site: Site, tmp_path: Path) -> None:
     (tmp_path / "pets.zip.part").write_bytes(CONTENT[:100_000])
     assert fetch(site, tmp_path / "pets.zip").read_bytes() == CONTENT
     assert site.asked == ["bytes=100000-"]
 
 
-def test_it_goes_on_when_the_connection_breaks(site: Site, tmp_path: Path) -> None:
+def test_a_broken_connection_is_retried(site: Site, tmp_path: Path) -> None:
     site.break_after = [70_000, 50_000]
     assert fetch(site, tmp_path / "pets.zip").read_bytes() == CONTENT
     assert site.asked[0] is None
@@ -74,19 +74,19 @@ def test_a_file_of_another_size_is_never_used(site: Site, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_a_refusal_is_told_at_once(site: Site, tmp_path: Path, status: int) -> None:
+def test_an_error_status_is_reported_at_once(site: Site, tmp_path: Path, status: int) -> None:
     site.status = status
     with pytest.raises(CommandError, match=f"the server answers {status}.*--url"):
         fetch(site, tmp_path / "pets.zip")
     assert len(site.asked) == 1
 
 
-def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="Nothing arrived; run the command again"):
         download("http://127.0.0.1:9/x", tmp_path / "pets.zip", 1, SHA256, pause=0)
 
 
-def test_what_is_there_already_is_verified_and_not_fetched(site: Site, tmp_path: Path) -> None:
+def test_an_existing_file_is_verified_and_not_downloaded(site: Site, tmp_path: Path) -> None:
     (tmp_path / "pets.zip").write_bytes(CONTENT)
     assert fetch(site, tmp_path / "pets.zip").read_bytes() == CONTENT
     (tmp_path / "pets.zip").write_bytes(CONTENT[::-1])

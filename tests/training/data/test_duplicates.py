@@ -11,7 +11,7 @@ from tests.conftest import Command, write_classes
 from training.cli import CommandError
 from training.data.class_folders import open_dataset
 from training.data.duplicates import find_duplicates
-from training.data.filtering import contradictions, select
+from training.data.filtering import filter_dataset, find_label_conflicts
 from training.data.samples import Dataset
 
 
@@ -63,7 +63,7 @@ def test_the_same_file_and_a_smaller_jpeg_of_it_are_found(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("dataset")
-def test_broken_and_empty_photos_are_like_none(tmp_path: Path) -> None:
+def test_broken_and_plain_photos_have_no_duplicates(tmp_path: Path) -> None:
     for subset in ("train", "test"):
         folder = tmp_path / "data" / subset / "cat"
         (folder / f"{subset}.png").write_bytes(b"broken " + subset.encode())
@@ -78,42 +78,46 @@ def test_only_training_shrinks_and_each_drop_is_explained(tmp_path: Path) -> Non
     (train / "dog" / "copy.png").write_bytes(pictures.encode(scene(203)))
     (train / "cat" / "cat.92.jpg").write_bytes(pictures.encode(scene(92), "JPEG"))
     found = again(tmp_path)
-    kept, dropped = select(found, tmp_path / "cache", exclude=["cat.92.jpg"], deduplicate=True)
+    kept, dropped = filter_dataset(
+        found, tmp_path / "cache", exclude=["cat.92.jpg"], deduplicate=True
+    )
     assert dropped == {
         "dog/copy.png": "the same file as cat/cat.203.png of validation or test",
         "cat/cat.92.jpg": "known to be a bad example",
     }
     assert len(found.train) - len(kept.train) == 2
     assert (kept.validation, kept.test) == (found.validation, found.test)
-    untouched, nothing = select(found, tmp_path / "cache", exclude=(), deduplicate=False)
+    untouched, nothing = filter_dataset(found, tmp_path / "cache", exclude=(), deduplicate=False)
     assert (untouched, nothing) == (found, {})
 
 
 @pytest.mark.usefixtures("dataset")
-def test_a_photo_of_two_classes_is_trained_on_as_neither(tmp_path: Path) -> None:
+def test_a_training_photo_of_two_classes_is_dropped(tmp_path: Path) -> None:
     train = tmp_path / "data" / "train"
     for label in ("cat", "dog"):
         (train / label / "both.png").write_bytes(pictures.encode(scene(7_000)))
     (train / "dog" / "again.png").write_bytes(pictures.encode(scene(50)))  # twice in one class
-    kept, dropped = select(again(tmp_path), tmp_path / "cache", exclude=(), deduplicate=True)
+    kept, dropped = filter_dataset(
+        again(tmp_path), tmp_path / "cache", exclude=(), deduplicate=True
+    )
     why = "the same file is in cat and dog"
     assert dropped == {"cat/both.png": why, "dog/both.png": why}
     assert len(kept.train) == 21
 
 
 @pytest.mark.usefixtures("dataset")
-def test_a_held_out_photo_of_two_classes_is_told_and_stays(tmp_path: Path) -> None:
-    assert contradictions(again(tmp_path)) == []
+def test_a_held_out_photo_of_two_classes_is_reported_and_kept(tmp_path: Path) -> None:
+    assert find_label_conflicts(again(tmp_path)) == []
     data = tmp_path / "data"
     (data / "test" / "cat" / "both.png").write_bytes(pictures.encode(scene(7_000)))
     (data / "validation" / "dog" / "also.png").write_bytes(pictures.encode(scene(7_000)))
     (data / "test" / "cat" / "again.png").write_bytes(pictures.encode(scene(7_000)))
     found = again(tmp_path)
-    assert contradictions(found) == [
+    assert find_label_conflicts(found) == [
         "dog/also.png and cat/again.png of validation or test are the same file: at most one of "
         "them can be answered right"
     ]
-    kept, _ = select(found, tmp_path / "cache", exclude=["cat.92.jpg"], deduplicate=True)
+    kept, _ = filter_dataset(found, tmp_path / "cache", exclude=["cat.92.jpg"], deduplicate=True)
     assert (kept.validation, kept.test) == (found.validation, found.test)
 
 
@@ -122,7 +126,7 @@ def test_a_class_of_copies_is_refused(tmp_path: Path, command: Command) -> None:
     for subset in ("validation", "test"):
         write_classes(data.parent / subset, 5, ("a", "b"), side=80)
     with pytest.raises(CommandError, match="every photo of class 'a' to train on is in"):
-        select(open_dataset(data.parent), tmp_path / "cache", exclude=(), deduplicate=True)
+        filter_dataset(open_dataset(data.parent), tmp_path / "cache", exclude=(), deduplicate=True)
     done = command(
         "training.fit", "--recipe", "residual", "--data", data.parent, "--name", "x",
         "--runs", tmp_path / "r", "--models", tmp_path / "m", "--cache", tmp_path / "c",

@@ -7,7 +7,7 @@ import pytest
 
 from tests.training.data.site import serve_site
 from training.cli import CommandError
-from training.data.mnist import ADDRESS, SHA256, keras_copy
+from training.data.mnist import ADDRESS, SHA256, fetch_mnist
 
 CONTENT = b"stands for the arrays" * 100
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -15,21 +15,21 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 def test_it_is_downloaded_once_and_verified(tmp_path: Path) -> None:
     with serve_site(CONTENT) as site:
-        path = keras_copy(site.address, DIGEST, tmp_path)
+        path = fetch_mnist(site.address, DIGEST, tmp_path)
         assert path == tmp_path / "datasets" / "mnist.npz"
         assert path.read_bytes() == CONTENT
-    assert keras_copy(site.address, DIGEST, tmp_path) == path  # the server is gone by now
+    assert fetch_mnist(site.address, DIGEST, tmp_path) == path  # the server is gone by now
     assert len(site.asked) == 1
 
 
 def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
     with serve_site(b"something else") as site, pytest.raises(CommandError, match="--data"):
-        keras_copy(site.address, DIGEST, tmp_path)
+        fetch_mnist(site.address, DIGEST, tmp_path)
 
 
-def test_without_a_network_it_is_said_what_to_do(tmp_path: Path) -> None:
+def test_a_failed_download_is_reported_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"Give a copy with --data mnist\.npz"):
-        keras_copy("http://127.0.0.1:9/mnist.npz", DIGEST, tmp_path)
+        fetch_mnist("http://127.0.0.1:9/mnist.npz", DIGEST, tmp_path)
 
 
 def test_the_defaults_are_those_of_keras() -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 from tests import pictures
 from tests.conftest import Command
 from training.cli import CommandError
-from training.data.archives import key_of, open_originals
-from training.data.subset import LECTURE, Report, make_subset, split
+from training.data.archives import open_archive, parse_key
+from training.data.subset import LECTURE_RANGES, SplitReport, make_subset, split
 
 RANGES = {"train": [range(0, 6)], "validation": [range(6, 8)], "test": [range(8, 12)]}
 
@@ -90,7 +90,7 @@ def make_source(kind: str, tmp_path: Path) -> Path:
         "PetImages itself",
     ],
 )
-def test_every_shipped_form_gives_the_same_split(kind: str, tmp_path: Path) -> None:
+def test_every_archive_layout_gives_the_same_split(kind: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     report = split(make_source(kind, tmp_path), out, RANGES)
     found = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.jpg"))
@@ -108,7 +108,9 @@ def test_every_shipped_form_gives_the_same_split(kind: str, tmp_path: Path) -> N
 
 
 def test_the_lectures_ranges() -> None:
-    assert {subset: [(r.start, r.stop) for r in parts] for subset, parts in LECTURE.items()} == {
+    assert {
+        subset: [(r.start, r.stop) for r in parts] for subset, parts in LECTURE_RANGES.items()
+    } == {
         "train": [(0, 1000)],
         "validation": [(1000, 1500)],
         "test": [(1500, 2500)],
@@ -117,9 +119,9 @@ def test_the_lectures_ranges() -> None:
 
 def test_make_subset_copies_a_half_open_range(tmp_path: Path) -> None:
     source = write_zip(tmp_path / "train.zip", kaggle_files(12))
-    report = Report()
-    with open_originals(source) as originals:
-        make_subset("some", 3, 5, originals=originals, destination=tmp_path / "o", report=report)
+    report = SplitReport()
+    with open_archive(source) as archive:
+        make_subset("some", 3, 5, archive=archive, destination=tmp_path / "o", report=report)
     assert sorted(report.files) == [
         f"some/{name}/{name}.{number}.jpg" for name in ("cat", "dog") for number in (3, 4)
     ]
@@ -246,13 +248,13 @@ def test_two_photos_with_one_number_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_which_paths_are_numbered_photos(path: str, key: tuple[str, int] | None) -> None:
-    assert key_of(path) == key
+    assert parse_key(path) == key
 
 
 @pytest.mark.photos
 def test_the_real_photos(photos_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    split(photos_data / "train.zip", out, LECTURE)
+    split(photos_data / "train.zip", out, LECTURE_RANGES)
     ends = {"train": (0, 999), "validation": (1000, 1499), "test": (1500, 2499)}
     for subset, (first, last) in ends.items():
         for name in ("cat", "dog"):

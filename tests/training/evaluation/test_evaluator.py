@@ -50,7 +50,7 @@ def test_accuracy_confusion_and_log_loss(scripted: Scripted) -> None:
     assert result.log_loss == pytest.approx(expected)
 
 
-def test_a_certain_mistake_costs_much_but_not_everything(scripted: Scripted) -> None:
+def test_the_log_loss_of_a_certain_mistake_is_finite(scripted: Scripted) -> None:
     assert evaluate(scripted, samples((1, "1.0"))).log_loss == pytest.approx(24 * math.log(2))
 
 
@@ -63,7 +63,7 @@ def test_unreadable_photos_are_counted_apart(scripted: Scripted) -> None:
         evaluate(scripted, samples((0, "no photo")))
 
 
-def test_the_command_gets_the_cards_figure(
+def test_the_command_reproduces_the_accuracy_of_the_card(
     stripes_model: Path, tmp_path: Path, command: Command
 ) -> None:
     labels = load_card(stripes_model).labels

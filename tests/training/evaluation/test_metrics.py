@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from training.evaluation.metrics import Evaluation, wilson
+from training.evaluation.metrics import Evaluation, wilson_interval
 
 
 def evaluation(truths: list[int], probabilities: list[list[float]]) -> Evaluation:
@@ -29,7 +29,7 @@ def binary(truths: list[int], second: list[float]) -> Evaluation:
     ],
 )
 def test_the_wilson_interval(right: int, total: int, low: float, high: float) -> None:
-    assert wilson(right, total) == pytest.approx((low, high), abs=5e-5)
+    assert wilson_interval(right, total) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_two_labels() -> None:
@@ -59,25 +59,25 @@ def test_a_label_without_photos_has_no_auroc_and_does_not_fail() -> None:
     assert result.by_class()["c"].support == 0
 
 
-def test_a_certain_mistake_costs_much_but_not_everything() -> None:
+def test_the_log_loss_of_a_certain_mistake_is_finite() -> None:
     assert binary([1], [0.0]).log_loss == pytest.approx(24 * math.log(2))
 
 
-def test_calibration_error_of_probabilities_that_are_right() -> None:
+def test_calibration_error_of_calibrated_probabilities() -> None:
     random = np.random.default_rng(0)
     second = random.uniform(0, 1, 200_000)
     truths = (random.uniform(0, 1, len(second)) < second).astype(int)
     assert binary(list(truths), list(second)).calibration_error < 0.01
 
 
-def test_calibration_error_of_probabilities_that_are_too_sure() -> None:
+def test_calibration_error_of_overconfident_probabilities() -> None:
     # Says 0.9 and is right three times of four: off by 0.15 in every bin.
     second = [0.9] * 400
     truths = [1, 1, 1, 0] * 100
     assert binary(truths, second).calibration_error == pytest.approx(0.15, abs=0.02)
 
 
-def test_bins_hold_as_many_photos_each_and_are_ordered() -> None:
+def test_bins_have_equal_sizes_and_are_ordered() -> None:
     random = np.random.default_rng(1)
     bins = binary([1] * 100, list(random.uniform(0.5, 1, 100))).reliability()
     assert len(bins) == 15
@@ -87,9 +87,9 @@ def test_bins_hold_as_many_photos_each_and_are_ordered() -> None:
     assert levels == sorted(levels)
 
 
-def test_only_the_surest_answers() -> None:
+def test_coverage_and_accuracy_at_a_confidence() -> None:
     result = binary([1, 1, 0, 1], [0.99, 0.9, 0.95, 0.6])
-    row = result.at_confidence(0.9)
+    row = result.coverage_at(0.9)
     assert row.coverage == 0.75
     assert row.accuracy == pytest.approx(2 / 3)
-    assert result.at_confidence(0.999).accuracy is None
+    assert result.coverage_at(0.999).accuracy is None

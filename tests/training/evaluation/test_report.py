@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.conftest import Command, write_classes
 from training.data.class_folders import open_subset
-from training.evaluation.contact_sheet import contact_sheet, worst
+from training.evaluation.contact_sheet import contact_sheet, worst_mistakes
 from training.evaluation.metrics import Evaluation
 from training.evaluation.report import as_json, as_text
 
@@ -33,7 +33,7 @@ def test_the_json_has_every_figure_and_plain_types() -> None:
     assert figures["unreadable"] == {"x.png": "broken"}
 
 
-def test_the_text_says_when_nothing_is_that_sure() -> None:
+def test_the_text_shows_confidences_without_answers() -> None:
     text = as_text(evaluation([0.6, 0.4], [1, 0], ["a", "b"]))
     assert "99%    0.0%                 -" in text
     assert "left out x.png: broken" in text
@@ -41,7 +41,7 @@ def test_the_text_says_when_nothing_is_that_sure() -> None:
 
 def test_the_most_confident_mistake_comes_first() -> None:
     result = evaluation([0.9, 0.99, 0.8, 0.3], [1, 0, 0, 1], ["a", "b", "c", "d"])
-    assert [result.names[row] for row in worst(result)] == ["b", "c", "d"]
+    assert [result.names[row] for row in worst_mistakes(result)] == ["b", "c", "d"]
 
 
 def test_the_sheet_shows_the_photos_of_the_mistakes(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_sheet_shows_the_photos_of_the_mistakes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_the_command_writes_a_folder_once(
+def test_the_command_does_not_overwrite_a_report(
     tmp_path: Path, stripes_model: Path, stripes: Path, command: Command, again: bool
 ) -> None:
     report = tmp_path / "report"

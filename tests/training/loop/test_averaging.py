@@ -64,21 +64,21 @@ def test_statistics_are_averaged_too_and_the_average_is_validated() -> None:
     # Training goes on with the network's own weights.
     for one, two in zip(model.get_weights(), recorder.seen[-1], strict=True):
         assert (one == two).all()
-    with average.in_place():
+    with average.applied():
         for one, two in zip(model.get_weights(), expected, strict=True):
             np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 
 
-def test_a_resumed_average_goes_on_where_it_was() -> None:
+def test_a_resumed_average_continues() -> None:
     pixels, targets = data()
     whole, model = WeightAverage(0.9), network()
     model.fit(pixels, targets, batch_size=10, epochs=2, shuffle=False, verbose=0, callbacks=[whole])
     first, again = WeightAverage(0.9), network()
     again.fit(pixels, targets, batch_size=10, shuffle=False, verbose=0, callbacks=[first])
-    with first.in_place():
+    with first.applied():
         values = again.get_weights()
     second = WeightAverage(0.9, batches=12, values=values)
     again.fit(pixels, targets, batch_size=10, shuffle=False, verbose=0, callbacks=[second])
-    with whole.in_place(), second.in_place():
+    with whole.applied(), second.applied():
         for one, two in zip(model.get_weights(), again.get_weights(), strict=True):
             np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)

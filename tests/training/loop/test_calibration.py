@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from training.loop.calibration import calibrate, fit_temperature, log_loss_of, logits_of
+from training.loop.calibration import calibrate, compute_logits, fit_temperature, log_loss
 
 
 def draw(logits: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -28,7 +28,7 @@ def test_log_loss_of_one_and_of_two_outputs_agree() -> None:
     logits = np.random.default_rng(2).normal(0, 3, (500, 1))
     labels = np.random.default_rng(3).integers(0, 2, 500)
     both = np.concatenate([np.zeros_like(logits), logits], axis=1)
-    assert log_loss_of(logits, labels) == pytest.approx(log_loss_of(both, labels))
+    assert log_loss(logits, labels) == pytest.approx(log_loss(both, labels))
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -41,12 +41,12 @@ def test_the_network_itself_gives_the_calibrated_probabilities(classes: int) -> 
     random = np.random.default_rng(4)
     pixels = random.integers(0, 256, (600, 4, 4, 3), np.uint8)
     labels = random.integers(0, classes, 600)
-    before = logits_of(network, pixels)
+    before = compute_logits(network, pixels)
     answers = keras.ops.convert_to_numpy(network(pixels))
     temperature = calibrate(network, pixels, labels)
     assert temperature > 1  # the labels have nothing to do with the pixels
-    np.testing.assert_allclose(logits_of(network, pixels), before / temperature, atol=1e-4)
+    np.testing.assert_allclose(compute_logits(network, pixels), before / temperature, atol=1e-4)
     after = keras.ops.convert_to_numpy(network(pixels))
     assert ((answers > 0.5) == (after > 0.5)).all() or classes > 2
     assert (answers.argmax(axis=1) == after.argmax(axis=1)).all()
-    assert log_loss_of(before / temperature, labels) < log_loss_of(before, labels)
+    assert log_loss(before / temperature, labels) < log_loss(before, labels)

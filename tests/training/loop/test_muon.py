@@ -9,7 +9,7 @@ from training.networks import architectures
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 8, 16), (3, 3, 4, 64), (1, 1, 32, 16)])
-def test_a_step_is_orthogonal_and_as_large_as_adamws(shape: tuple[int, ...]) -> None:
+def test_an_update_is_orthogonal_and_as_large_as_adamws(shape: tuple[int, ...]) -> None:
     random = np.random.default_rng(0)
     kernel = keras.Variable(np.zeros(shape, np.float32), name="kernel")
     gradient = random.normal(size=shape).astype(np.float32) * 1e-3
@@ -23,7 +23,7 @@ def test_a_step_is_orthogonal_and_as_large_as_adamws(shape: tuple[int, ...]) -> 
     assert np.sum(step * gradient.reshape(step.shape)) < 0
 
 
-def test_first_convolution_scales_and_head_are_adamws() -> None:
+def test_adamw_updates_first_convolution_scales_and_head() -> None:
     network = architectures.residual(side=32)
     optimizer = Muon(0.01)
     optimizer.build(network.trainable_variables)
@@ -39,7 +39,7 @@ def test_first_convolution_scales_and_head_are_adamws() -> None:
     assert "probability/kernel" in velocities
 
 
-def test_it_comes_back_from_a_saved_network() -> None:
+def test_the_optimizer_survives_saving() -> None:
     again = keras.optimizers.deserialize(keras.optimizers.serialize(Muon(0.02, weight_decay=0.1)))
     assert isinstance(again, Muon)
     assert float(again.learning_rate) == pytest.approx(0.02)

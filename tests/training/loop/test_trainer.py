@@ -11,10 +11,10 @@ import pytest
 from tests.conftest import striped
 from training.cli import CommandError
 from training.data.augmentation import Augmentation
-from training.data.cache import Decoded
+from training.data.cache import DecodedSubset
 from training.loop.build import build
-from training.loop.checkpoint import RunFolder, State
-from training.loop.precision import FLOAT
+from training.loop.checkpoint import RunFolder, TrainingState
+from training.loop.precision import FLOAT32
 from training.loop.trainer import Stage, stages, train
 from training.recipes.catalogue import DIGITS, RECIPES, RESIDUAL
 from training.recipes.recipe import Recipe
@@ -35,25 +35,27 @@ TINY = replace(
 class Interrupted(RunFolder):
     """Ctrl-C right after the checkpoint of epoch 4."""
 
-    def save(self, *arguments: Any) -> State:
+    def save(self, *arguments: Any) -> TrainingState:
         state = super().save(*arguments)
         if state.epochs == 4:
             raise KeyboardInterrupt
         return state
 
 
-def photos(count: int, side: int, first: int = 0) -> Decoded:
+def photos(count: int, side: int, first: int = 0) -> DecodedSubset:
     labels = np.arange(count) % 2
     pixels = [striped(int(label), first + seed, side) for seed, label in enumerate(labels)]
     colour = np.repeat(np.stack(pixels)[..., np.newaxis], 3, axis=3)
-    return Decoded(colour, labels, {})
+    return DecodedSubset(colour, labels, {})
 
 
-def run(recipe: Recipe, folder: Path, state: State | None = None) -> tuple[keras.Model, State]:
+def run(
+    recipe: Recipe, folder: Path, state: TrainingState | None = None
+) -> tuple[keras.Model, TrainingState]:
     run_folder = RunFolder(folder)
     state = state or run_folder.begin({}, resume=False, restart=False)
     held_out = photos(20, 32, 500)
-    return train(recipe, 2, photos(60, 40), held_out, run_folder, state, FLOAT)
+    return train(recipe, 2, photos(60, 40), held_out, run_folder, state, FLOAT32)
 
 
 def test_stages_end_where_their_share_of_the_epochs_does() -> None:
@@ -64,7 +66,7 @@ def test_stages_end_where_their_share_of_the_epochs_does() -> None:
 
 
 def test_the_rate_rises_and_falls_to_zero() -> None:
-    network = build(TINY, 2, batches=6, precision=FLOAT)
+    network = build(TINY, 2, batches=6, precision=FLOAT32)
     rate = network.optimizer._learning_rate
     values = [float(rate(step)) for step in range(37)]
     assert values[0] < TINY.learning_rate / 4
@@ -73,7 +75,7 @@ def test_the_rate_rises_and_falls_to_zero() -> None:
     assert values[36] == pytest.approx(0, abs=1e-6)
 
 
-def test_it_learns_and_validates_when_it_should(tmp_path: Path) -> None:
+def test_training_learns_and_validates_on_schedule(tmp_path: Path) -> None:
     network, state = run(replace(TINY, epochs=20), tmp_path / "run")
     assert network.input_shape == (None, 32, 32, 3)
     assert network.output_shape == (None, 1), "nothing of the second task is published"
@@ -93,7 +95,7 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path: Path) -> None
 
     state = part.begin({}, resume=False, restart=False)
     with pytest.raises(KeyboardInterrupt):
-        train(TINY, 2, photos(60, 40), photos(20, 32, 500), Interrupted(part.path), state, FLOAT)
+        train(TINY, 2, photos(60, 40), photos(20, 32, 500), Interrupted(part.path), state, FLOAT32)
     state = part.begin({}, resume=True, restart=False)
     assert state.epochs == 4
     resumed, _ = run(TINY, tmp_path / "part", state)

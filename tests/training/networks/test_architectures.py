@@ -15,7 +15,7 @@ def table(network: keras.Model) -> list[tuple[str, tuple[int, ...], int]]:
     ]
 
 
-def test_cats_vs_dogs_is_the_lectures() -> None:
+def test_cats_vs_dogs_has_the_lectures_layers() -> None:
     network = architectures.cats_vs_dogs()
     assert table(network) == [
         ("InputLayer", (180, 180, 3), 0),
@@ -41,7 +41,7 @@ def test_cats_vs_dogs_is_the_lectures() -> None:
     )
 
 
-def test_digits_is_the_lectures() -> None:
+def test_digits_has_the_lectures_layers() -> None:
     network = architectures.digits()
     assert table(network) == [
         ("InputLayer", (28, 28, 1), 0),
@@ -78,7 +78,7 @@ def test_the_network_itself_divides_by_255() -> None:
     assert np.allclose(keras.ops.convert_to_numpy(scaled(pixels)), 1.0)
 
 
-def test_dropout_comes_before_the_last_layer_and_costs_nothing() -> None:
+def test_dropout_is_before_the_last_layer_without_parameters() -> None:
     plain, dropping = architectures.cats_vs_dogs(), architectures.cats_vs_dogs(dropout=0.5)
     assert [layer.name for layer in dropping.layers[-3:]] == ["flatten", "dropout", "probability"]
     assert dropping.count_params() == plain.count_params()
@@ -90,7 +90,7 @@ def test_multiply_adds_of_the_lectures_network() -> None:
     assert multiply_adds(architectures.cats_vs_dogs()) == 9 * sum(places) + 12_544
 
 
-def test_the_residual_network_costs_less_than_half_of_the_lectures() -> None:
+def test_the_residual_network_needs_less_than_half_of_the_lectures_multiply_adds() -> None:
     assert (
         multiply_adds(architectures.residual())
         < 200e6
@@ -98,7 +98,7 @@ def test_the_residual_network_costs_less_than_half_of_the_lectures() -> None:
     )
 
 
-def test_a_residual_block_begins_as_its_shortcut() -> None:
+def test_a_residual_block_initially_equals_its_shortcut() -> None:
     network = architectures.residual(side=64)
     block = keras.Model(
         network.input,

@@ -11,9 +11,9 @@ from keras.src.applications import efficientnet_v2
 
 from tests.training.data.site import serve_site
 from training.cli import CommandError
-from training.data.cache import Decoded
+from training.data.cache import DecodedSubset
 from training.loop.checkpoint import RunFolder
-from training.loop.precision import FLOAT
+from training.loop.precision import FLOAT32
 from training.loop.trainer import train
 from training.networks.architectures import finetune
 from training.networks.pretrained import load_pretrained
@@ -50,7 +50,7 @@ def test_a_file_fills_the_backbone_and_leaves_the_head(weights: Path) -> None:
         assert (one == two).all()
 
 
-def test_a_file_of_save_weights_will_do(weights: Path, tmp_path: Path) -> None:
+def test_a_file_of_save_weights_is_accepted(weights: Path, tmp_path: Path) -> None:
     backbone = keras.applications.EfficientNetV2B0(include_top=False, weights=str(weights))
     backbone.save_weights(tmp_path / "b0.weights.h5")
     network = finetune()
@@ -75,7 +75,7 @@ def test_kerass_copy_is_downloaded_checked_and_cached(
         assert len(site.asked) == 1
 
 
-def test_without_a_connection_it_says_what_to_do(
+def test_a_failed_download_is_reported_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(efficientnet_v2, "BASE_WEIGHTS_PATH", "http://127.0.0.1:9/")
@@ -84,7 +84,7 @@ def test_without_a_connection_it_says_what_to_do(
         load_pretrained(finetune(), "imagenet")
 
 
-def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_file_without_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.h5").write_text("hello")
     with pytest.raises(CommandError, match="not weights of EfficientNetV2B0"):
         load_pretrained(finetune(), str(tmp_path / "x.h5"))
@@ -95,14 +95,12 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
         load_pretrained(finetune(), str(tmp_path / "y.weights.h5"))
 
 
-def test_the_recipe_trains_the_whole_network_from_such_a_file(
-    tmp_path: Path, weights: Path
-) -> None:
+def test_the_recipe_trains_all_layers_from_a_weights_file(tmp_path: Path, weights: Path) -> None:
     recipe = replace(RECIPES["finetune"], weights=str(weights), epochs=1, batch_size=4)
-    photos = Decoded(np.zeros((8, 224, 224, 3), np.uint8), np.arange(8) % 2, {})
+    photos = DecodedSubset(np.zeros((8, 224, 224, 3), np.uint8), np.arange(8) % 2, {})
     run = RunFolder(tmp_path / "run")
     state = run.begin({}, resume=False, restart=False)
-    network, state = train(recipe, 2, photos, photos, run, state, FLOAT)
+    network, state = train(recipe, 2, photos, photos, run, state, FLOAT32)
     assert state.epochs == 1
     change = np.abs(stem(network) - stem_in(weights)).max()
     assert 0 < change < 1e-2

@@ -18,8 +18,8 @@ from tests import pictures
 from tests.conftest import Command, shaken
 from training.cli import CommandError
 from training.networks.architectures import cats_vs_dogs, digits, residual
-from training.publishing.explain_outputs import show_inside
-from training.publishing.litert import convert_again, export_litert
+from training.publishing.explain_outputs import add_explain_outputs
+from training.publishing.litert import export_litert, reconvert
 
 
 def tiny_residual(classes: int = 2) -> keras.Model:
@@ -30,7 +30,7 @@ def inside(network: keras.Model, count: int = 3) -> tuple[dict[str, np.ndarray],
     """The extended network's outputs, and the network's own, for the same random photos."""
     shape = (count, *network.input_shape[1:])
     photos = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
-    outputs = show_inside(network)(photos, training=False)
+    outputs = add_explain_outputs(network)(photos, training=False)
     arrays = {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
     return arrays, keras.ops.convert_to_numpy(network(photos, training=False))
 
@@ -40,7 +40,7 @@ def inside(network: keras.Model, count: int = 3) -> tuple[dict[str, np.ndarray],
     [tiny_residual(), tiny_residual(3), shaken(digits()), shaken(cats_vs_dogs(dropout=0.5))],
     ids=["residual, sigmoid", "residual, softmax", "digits", "cats-vs-dogs with dropout"],
 )
-def test_the_terms_add_up_to_the_networks_own_logit(network: keras.Model) -> None:
+def test_the_evidence_adds_up_to_the_logit(network: keras.Model) -> None:
     outputs, own = inside(network)
     assert outputs["probabilities"] == pytest.approx(own, abs=1e-6)
     total = outputs["evidence"].sum((1, 2), np.float64) + outputs["bias"]
@@ -54,12 +54,12 @@ def test_a_convolution_is_shown_with_its_normalisation() -> None:
     assert (outputs["stem_relu"] == np.maximum(outputs["stem_norm"], 0)).all()
 
 
-def test_a_built_in_activation_is_taken_apart() -> None:
+def test_a_built_in_activation_becomes_a_separate_output() -> None:
     outputs, _ = inside(shaken(digits()))
     assert (outputs["conv_2"] == np.maximum(outputs[linear("conv_2")], 0)).all()
 
 
-def test_a_network_that_ends_otherwise_has_layers_but_no_evidence() -> None:
+def test_a_network_with_another_last_step_has_no_evidence() -> None:
     inputs = keras.Input((12, 12, 1))
     x = keras.layers.Conv2D(3, 3, activation="relu", name="conv")(inputs)
     x = keras.layers.GlobalAveragePooling2D()(x)
@@ -71,14 +71,14 @@ def test_a_network_that_ends_otherwise_has_layers_but_no_evidence() -> None:
 
 def published(folder: Path, network: keras.Model, like: Card, **changes: Any) -> Path:
     """A version folder, without explanations, of a network that nobody trained."""
-    from training.publishing.publish import Trained, _untested, _write
+    from training.publishing.publish import TrainingResult, _draft_card, _write_card
 
     folder.mkdir(parents=True)
     network.save(folder / KERAS)
     export_litert(folder / KERAS, folder / "model.tflite", folder / EXPLAIN)
     (folder / EXPLAIN).unlink()
-    trained = Trained(network, like.name, like.labels, {}, {}, (), 1)
-    _write(folder, _untested(trained, int(folder.name), folder).model_copy(update=changes))
+    trained = TrainingResult(network, like.name, like.labels, {}, {}, (), 1)
+    _write_card(folder, _draft_card(trained, int(folder.name), folder).model_copy(update=changes))
     return folder
 
 
@@ -90,7 +90,7 @@ def residual_version(tmp_path_factory: pytest.TempPathFactory, stripes_model: Pa
 
 def test_a_residual_version_gets_its_explanation(residual_version: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
-    convert_again(folder)
+    reconvert(folder)
     classifier = Classifier.load(folder)
     data = pictures.encode(pictures.noise(2, 90, 60))
     terms = classifier.explainer.terms(classifier.pixels(data))
@@ -108,7 +108,7 @@ def test_a_residual_version_gets_its_explanation(residual_version: Path, tmp_pat
     assert ("stage_1_1_pool", "pooling") in steps
 
 
-def test_the_command_makes_both_files_and_leaves_the_rest(
+def test_the_command_converts_both_files_and_keeps_the_others(
     residual_version: Path, tmp_path: Path, command: Command
 ) -> None:
     folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
@@ -130,13 +130,13 @@ def test_the_command_makes_both_files_and_leaves_the_rest(
     assert [path.name for path in tmp_path.iterdir()] == ["2"]
 
 
-def test_files_that_are_missing_or_changed_are_made_anew(
+def test_missing_or_changed_files_are_converted_again(
     residual_version: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
     (folder / LITERT).write_bytes(b"other")
     (folder / EXPLAIN).unlink(missing_ok=True)
-    convert_again(folder)
+    reconvert(folder)
     assert (folder / LITERT).read_bytes() == (residual_version / LITERT).read_bytes()
     assert EXPLAIN in load_card(folder).files
 
@@ -175,19 +175,21 @@ def test_a_damaged_version_is_left_as_it_is(
     assert [path.name for path in tmp_path.iterdir()] == ["2"]
 
 
-def test_a_network_that_cannot_be_converted_is_said_so(tmp_path: Path) -> None:
+def test_a_failed_conversion_is_reported(tmp_path: Path) -> None:
     (tmp_path / KERAS).write_text("no network")
     with pytest.raises(CommandError, match="the conversion to LiteRT failed"):
         export_litert(tmp_path / KERAS, tmp_path / "model.tflite", tmp_path / EXPLAIN)
 
 
-def test_a_version_that_ends_otherwise_says_so(tmp_path: Path, stripes_model: Path) -> None:
+def test_a_version_with_another_last_step_has_no_evidence(
+    tmp_path: Path, stripes_model: Path
+) -> None:
     inputs = keras.Input((12, 12, 1), name="pixels")
     x = keras.layers.Conv2D(3, 3, activation="relu", name="conv")(inputs)
     x = keras.layers.Dense(4, activation="relu")(keras.layers.Flatten()(x))
     network = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
     folder = published(tmp_path / "odd" / "1", network, load_card(stripes_model))
-    convert_again(folder)
+    reconvert(folder)
     explainer = Explainer(folder, load_card(folder))
     pixels = np.zeros((12, 12, 1), np.uint8)
     with pytest.raises(NotExplainable, match="does not end in one linear step"):

@@ -10,7 +10,7 @@ from keras import layers
 
 from tests.conftest import shaken
 from training.networks.architectures import cats_vs_dogs, digits, residual
-from training.publishing.optimize import fused
+from training.publishing.optimize import optimize
 from training.publishing.winograd import Winograd
 
 
@@ -28,14 +28,14 @@ def served(network: keras.Model, pixels: np.ndarray, folder: Path) -> np.ndarray
 
 
 def replaced(network: keras.Model) -> set[str]:
-    return {layer.name for layer in fused(network).layers if isinstance(layer, Winograd)}
+    return {layer.name for layer in optimize(network).layers if isinstance(layer, Winograd)}
 
 
 def compare(network: keras.Model, folder: Path, count: int = 2) -> None:
     shape = (count, *network.input_shape[1:])
     pixels = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
     expected = np.asarray(network(pixels, training=False))
-    got = served(fused(network), pixels, folder)
+    got = served(optimize(network), pixels, folder)
     assert got.shape == expected.shape
     assert np.ptp(expected, axis=0).max() > 0, "the photos make a difference"
     assert np.abs(got - expected).max() <= 3e-5 * np.abs(expected).max()
@@ -58,24 +58,27 @@ def test_a_convolution_of_any_size(height: int, padding: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("height", [9, 41])
-def test_what_follows_goes_into_it(height: int, tmp_path: Path) -> None:
+def test_following_layers_are_fused(height: int, tmp_path: Path) -> None:
     inputs = keras.Input((height, 12, 32))
     x = layers.Conv2D(32, 3, padding="same", use_bias=False, name="conv")(inputs)
     x = layers.BatchNormalization(name="norm")(x)
     x = layers.ReLU(name="relu")(x)
     network = shaken(keras.Model(inputs, layers.MaxPooling2D(2, name="pool")(x)))
-    assert [type(layer).__name__ for layer in fused(network).layers] == ["InputLayer", "Winograd"]
+    assert [type(layer).__name__ for layer in optimize(network).layers] == [
+        "InputLayer",
+        "Winograd",
+    ]
     compare(network, tmp_path)
 
 
-def test_what_another_layer_sees_stays(tmp_path: Path) -> None:
+def test_a_layer_with_two_consumers_is_not_fused(tmp_path: Path) -> None:
     inputs = keras.Input((8, 8, 32))
     x = layers.Conv2D(32, 3, padding="same", activation="relu", name="conv")(inputs)
     pooled = layers.MaxPooling2D(2, name="pool")(x)
     features = [layers.GlobalAveragePooling2D()(maps) for maps in (x, pooled)]
     network = shaken(keras.Model(inputs, layers.Concatenate()(features)))
     assert replaced(network) == {"conv"}
-    assert "pool" in {layer.name for layer in fused(network).layers}
+    assert "pool" in {layer.name for layer in optimize(network).layers}
     compare(network, tmp_path)
 
 
@@ -90,11 +93,11 @@ def test_what_another_layer_sees_stays(tmp_path: Path) -> None:
     ],
     ids=["strides", "dilation", "groups", "tanh", "layer as activation"],
 )
-def test_another_kind_of_convolution_stays(options: dict[str, object]) -> None:
+def test_other_convolutions_are_not_replaced(options: dict[str, object]) -> None:
     assert not replaced(one_convolution(12, 12, **options))
 
 
-def test_a_layer_that_is_used_twice_stays(tmp_path: Path) -> None:
+def test_a_shared_layer_is_not_replaced(tmp_path: Path) -> None:
     inputs = keras.Input((8, 8, 32))
     shared = layers.Conv2D(32, 3, padding="same", activation="relu")
     network = shaken(keras.Model(inputs, shared(shared(inputs))))
