@@ -48,6 +48,7 @@ NOT_RUN = {
     r"make (test|check|container-test|audit|format|lock)": "would call this very test, or is it",
     r".* --download": "needs the internet",
     r".*build/peers": "needs the internet",
+    r"python -m pip wheel": "needs the internet; tests/test_wheel.py builds it without",
     r"python -m (benchmarks|tests\.fuzz)\.": "takes minutes; tests/benchmarks and tests/fuzz do",
 }
 
@@ -234,16 +235,14 @@ def test_configuration_has_every_setting_with_its_default() -> None:
 
 def default_of(name: str) -> str:
     """A setting's default as the page writes it."""
-    field = Settings.model_fields[name]
-    if field.default_factory is not None:
-        return {"threads": "the cores of the process"}[name]
-    if field.default is None or field.default == ():
+    if name == "threads":
+        return "the cores of the process"
+    default = Settings.model_fields[name].get_default(call_default_factory=True)
+    if default is None or default == ():
         return "none"
-    if isinstance(field.default, Path):
-        return f"`{field.default.relative_to(ROOT)}`"
-    return (
-        f"`{','.join(field.default)}`" if isinstance(field.default, tuple) else f"`{field.default}`"
-    )
+    if isinstance(default, Path):
+        return f"`{default.relative_to(ROOT)}`"
+    return f"`{','.join(default)}`" if isinstance(default, tuple) else f"`{default}`"
 
 
 def test_operations_has_every_metric() -> None:
