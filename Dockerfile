@@ -83,6 +83,7 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cats-vs-dogs" \
       org.opencontainers.image.description="A photo classifier that anyone can retrain and serve" \
       org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="docker.io/library/python:3.12-slim"
 WORKDIR /srv

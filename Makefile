@@ -23,12 +23,12 @@ train: $(VENV)/train.done ## train and publish the next version; ARGS="--help" l
 test: $(VENV)/dev.done ## run the tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
-check: $(VENV)/dev.done ## lint, types, who imports whom, and the commands of the README
+check: $(VENV)/dev.done ## lint, types, who imports whom, and the commands of the documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest -m readme
+	$(BIN)/python -m pytest -m docs tests/test_docs.py
 
 container-test: $(VENV)/dev.done ## build the images, run them and test them; needs Docker
 	$(BIN)/python -m pytest -m container -rP --durations=10 tests/container $(ARGS)
@@ -41,9 +41,10 @@ audit: $(BIN)/python ## look the locked packages up among known vulnerabilities;
 			-r requirements/$$list.txt $(ARGS) || exit 1; \
 	done
 
-format: $(VENV)/dev.done ## format the code
+format: $(VENV)/dev.done ## format the code, and list the modules in docs/architecture.md
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
+	$(BIN)/python docs/tree.py
 
 lock: $(BIN)/python ## resolve requirements/*.txt anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

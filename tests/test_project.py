@@ -1,5 +1,6 @@
 """The project's own promises: what is locked, and what is committed."""
 
+import hashlib
 import re
 import subprocess
 import tomllib
@@ -54,3 +55,21 @@ def test_no_photo_is_committed() -> None:
     ).stdout.splitlines()
     photos = [name for name in tracked if re.search(r"\.(jpe?g|webp|gif|bmp|tiff?|heic)$", name)]
     assert photos == []
+
+
+def test_the_licence_is_the_one_that_is_declared() -> None:
+    assert (PROJECT["license"], PROJECT["license-files"]) == ("Apache-2.0", ["LICENSE"])
+    text = (ROOT / "LICENSE").read_bytes()
+    # As apache.org publishes it.
+    assert hashlib.sha256(text).hexdigest() == (
+        "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+    )
+
+
+def test_the_packages_are_typed() -> None:
+    assert all((ROOT / package / "py.typed").is_file() for package in ("app", "training"))
+
+
+def test_the_changelog_has_the_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert f"## {PROJECT['version']} - " in changelog

@@ -95,7 +95,8 @@ def test_no_other_frontend_is_pulled_for_the_build() -> None:
     assert "syntax=" not in DOCKERFILE
 
 
-def test_the_images_version_is_the_projects() -> None:
+def test_the_images_labels_are_the_projects() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f'image.version="{project["version"]}"' in DOCKERFILE
     assert f'image.description="{project["description"]}"' in DOCKERFILE
+    assert f'image.licenses="{project["license"]}"' in DOCKERFILE

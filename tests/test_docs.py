@@ -1,11 +1,9 @@
-"""The commands of the README, run as they stand in a copy of the checkout (`make check`).
+"""The commands of README.md, CONTRIBUTING.md and docs/ run as they stand, in a copy of the clone.
 
-Left out: what needs Docker or the internet, and the targets that would call this very test;
-the benchmarks, which take minutes and measure nothing beside other work (each is run shortly, or
-told something wrong, in tests/benchmarks); trainings get `--dry-run`, as a real one takes minutes
-to hours.
+The tests with the marker `docs` run them (`make check`).
 """
 
+import json
 import os
 import re
 import shutil
@@ -22,26 +20,34 @@ import pytest
 
 from tests import pictures
 from tests.conftest import ROOT, striped, write_classes
+from tests.docs_pages import ALL, TEXTS
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line
-    for block in re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    for line in block.splitlines()
-]
-SERVER = re.compile(r"make serve|python -m app")
-NOT_RUN = re.compile(
-    r"docker |make (test|check|container-test|audit|format|lock)|.* --download|.*build/peers"
-    r"|python -m benchmarks\."
+# Each command once, in the order of the pages.
+COMMANDS = list(
+    dict.fromkeys(
+        line
+        for block in re.findall(r"^```sh\n(.*?)^```$", ALL, re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+    )
 )
+SERVER = re.compile(r"make serve|python -m app(?! --help)")
 
-pytestmark = pytest.mark.readme
+# Commands that are not run here, and why.
+NOT_RUN = {
+    r"docker ": "needs Docker; tests/container runs the images",
+    r"sudo |curl --cacert ": "changes the machine; tests/service/test_nginx.py runs nginx",
+    r"make (test|check|container-test|audit|format|lock)": "would call this very test, or is it",
+    r".* --download": "needs the internet",
+    r".*build/peers": "needs the internet",
+    r"python -m pip wheel": "needs the internet; tests/test_wheel.py builds it without",
+    r"python -m (benchmarks|tests\.fuzz)\.": "takes minutes; tests/benchmarks and tests/fuzz do",
+}
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What git tracks, with the environment that is installed already, and a user's files."""
-    folder = tmp_path_factory.mktemp("readme") / "cats-vs-dogs"
+    folder = tmp_path_factory.mktemp("docs") / "cats-vs-dogs"
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
@@ -64,18 +70,21 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def servers(copy: Path) -> Iterator[None]:
-    """Every server that the README starts, while the other commands run."""
-    started = []
+    """Every server that the pages start, while the other commands run."""
+    started = {}
     for command in filter(SERVER.search, COMMANDS):
         if "models/fruit" in command:  # a model that only a real training makes
             shutil.copytree(copy / "models" / "digits", copy / "models" / "fruit")
-        started.append(
-            subprocess.Popen(["bash", "-c", in_venv(command)], cwd=copy, start_new_session=True)
+        named = re.search(r"(?:APP_PORT=|--port )(\d+)", command)
+        port = int(named[1]) if named else 8000
+        assert port not in started, f"{command}: another command has this port"
+        started[port] = subprocess.Popen(
+            ["bash", "-c", in_venv(command)], cwd=copy, start_new_session=True
         )
-    for process, port in zip(started, (8000, 8001, 8002), strict=True):
+    for port, process in started.items():
         wait_until_ready(f"http://127.0.0.1:{port}/readyz", process)
     yield
-    for process in started:
+    for process in started.values():
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=30)
 
@@ -97,6 +106,7 @@ def in_venv(command: str) -> str:
 
 
 def runnable(command: str) -> str:
+    """The command with what cannot be done here left out: hours of training, the internet."""
     command = re.sub(r"training\.fit(?! --dry-run)", "training.fit --dry-run", command)
     if "--resume" in command:  # there is no interrupted run, and --dry-run looks for none
         command = command.replace("--resume", "")
@@ -105,11 +115,12 @@ def runnable(command: str) -> str:
     return command.replace("curl ", "curl --fail-with-body --silent --show-error ")
 
 
+@pytest.mark.docs
 @pytest.mark.usefixtures("servers")
 def test_every_command_runs(copy: Path) -> None:
     ran = 0
     for command in COMMANDS:
-        if SERVER.search(command) or NOT_RUN.match(command):
+        if SERVER.search(command) or any(re.match(pattern, command) for pattern in NOT_RUN):
             continue
         done = subprocess.run(
             ["bash", "-c", in_venv(runnable(command))], cwd=copy, capture_output=True, text=True
@@ -119,14 +130,22 @@ def test_every_command_runs(copy: Path) -> None:
     assert ran > 12
 
 
-def test_every_make_target_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    named = set(re.findall(r"`?make ([a-z-]+)", README)) - {"are"}
-    assert named <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+@pytest.mark.docs
+@pytest.mark.usefixtures("servers")
+def test_the_readmes_answers_have_the_members_that_it_shows(copy: Path) -> None:
+    blocks = re.findall(
+        r"^```sh\n(curl [^\n]+)\n```\n\n```json\n(.+?)\n```$",
+        TEXTS[ROOT / "README.md"],
+        re.MULTILINE,
+    )
+    assert len(blocks) == 2
+    for command, shown in blocks:
+        done = subprocess.run(
+            ["bash", "-c", runnable(command)], cwd=copy, capture_output=True, text=True, check=True
+        )
+        assert json.loads(done.stdout).keys() == json.loads(shown).keys(), command
 
 
-def test_every_file_and_setting_named_is_there() -> None:
-    for path in re.findall(r"\]\(([^)]+)\)", README):
-        assert (ROOT / path).exists(), path
-    for name in set(re.findall(r"APP_[A-Z_]+", README)):
-        assert f"{name.removeprefix('APP_').lower()}:" in (ROOT / "app/settings.py").read_text()
+def test_every_exception_to_running_is_needed() -> None:
+    for pattern in NOT_RUN:
+        assert any(re.match(pattern, command) for command in COMMANDS), pattern
