@@ -46,9 +46,13 @@ def test_its_scripts_exist(wheel: Path) -> None:
     assert scripts.keys() >= {"cats-vs-dogs", "cats-vs-dogs-fit"}
     for target in scripts.values():
         module, function = target.split(":")
-        code = f"import {module}; assert callable({module}.{function})"
-        done = subprocess.run([sys.executable, "-c", code], env=_environment(wheel), check=False)
-        assert done.returncode == 0, target
+        code = f"import sys; from {module} import {function}; sys.exit({function}())"
+        command = [sys.executable, "-c", code, "--colour", "red"]
+        done = subprocess.run(
+            command, env=_environment(wheel), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2, target
+        assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_its_metadata_name_the_licence(wheel: Path) -> None:

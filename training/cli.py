@@ -1,6 +1,7 @@
 """Argument parsing, error messages, exit codes and progress bars of all commands."""
 
 import argparse
+import functools
 import math
 import sys
 import tempfile
@@ -71,19 +72,27 @@ def require_writable(option: str, path: Path) -> None:
         ) from error
 
 
-def run(prog: str, main: Callable[[], None]) -> None:
-    """Run a command's main function; print an expected failure as one line and exit with 2."""
-    try:
-        main()
-        return
-    except (CommandError, ModelError) as error:
-        message = str(error)
-    except OSError as error:  # for example a full disk or a missing permission
-        message = f"{error.filename}: " if error.filename else ""
-        message += error.strerror or str(error)
-    except KeyboardInterrupt:
-        Parser(prog).exit(130, f"\n{prog}: interrupted\n")
-    Parser(prog).exit(2, f"{prog}: error: {' '.join(message.split())}\n")
+def command(prog: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Decorate a command's main function: an expected failure is one line and exit code 2."""
+
+    def decorate(main: Callable[[], None]) -> Callable[[], None]:
+        @functools.wraps(main)
+        def run() -> None:
+            try:
+                main()
+                return
+            except (CommandError, ModelError) as error:
+                message = str(error)
+            except OSError as error:  # for example a full disk or a missing permission
+                message = f"{error.filename}: " if error.filename else ""
+                message += error.strerror or str(error)
+            except KeyboardInterrupt:
+                Parser(prog).exit(130, f"\n{prog}: interrupted\n")
+            Parser(prog).exit(2, f"{prog}: error: {' '.join(message.split())}\n")
+
+        return run
+
+    return decorate
 
 
 def progress(items: Any, what: str, unit: str, **options: Any) -> "tqdm[Any]":

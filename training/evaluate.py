@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from app.model.classifier import Classifier
-from training.cli import CommandError, Parser, require_writable, run
+from training.cli import CommandError, Parser, command, require_writable
 from training.data.class_folders import open_subset
 from training.evaluation.evaluator import evaluate
 from training.evaluation.report import as_text, write_report
@@ -19,6 +19,7 @@ from training.evaluation.report import as_text, write_report
 PROG = "python -m training.evaluate"
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Test a published model on class folders of photos.")
@@ -45,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

@@ -9,12 +9,13 @@ was improved. All other files in the folder stay as they are.
 from pathlib import Path
 
 from app.model.card import EXPLAIN, LITERT, find_version
-from training.cli import Parser, run
+from training.cli import Parser, command
 from training.publishing.litert import reconvert
 
 PROG = "python -m training.export"
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Make a published version's LiteRT files anew.")
@@ -25,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

@@ -13,7 +13,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.cli import Parser, natural, positive, positive_real, run
+from training.cli import Parser, command, natural, positive, positive_real
 from training.config import TrainingConfig, make_config
 from training.evaluation.report import as_text
 from training.recipes.catalogue import DEFAULT, RECIPES
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PROG = "python -m training.fit"
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     arguments = _parser().parse_args()
@@ -161,4 +162,4 @@ def _recipe_metadata(
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

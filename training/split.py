@@ -6,7 +6,7 @@ python -m training.split --download              download and split Microsoft's 
 
 from pathlib import Path
 
-from training.cli import CommandError, Parser, positive, run
+from training.cli import CommandError, Parser, command, positive
 from training.data.archives import CLASSES
 from training.data.download import ADDRESS, SHA256, SIZE, download
 from training.data.samples import SUBSETS
@@ -25,6 +25,7 @@ PROG = "python -m training.split"
 DESTINATION = Path("data/cats_vs_dogs_small")
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     arguments = _parser().parse_args()
@@ -78,4 +79,4 @@ def _print_report(report: SplitReport, destination: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

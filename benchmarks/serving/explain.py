@@ -19,11 +19,12 @@ import numpy as np
 from app.model.card import CARD, EXPLAIN, find_version, load_card
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.server import running_service
-from training.cli import Parser, positive, progress, run
+from training.cli import Parser, command, positive, progress
 
 PROG = "python -m benchmarks.serving.explain"
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Measure /explain and /layers against /predict.")
@@ -79,4 +80,4 @@ def _copy_without_explanation(folder: Path, scratch: Path) -> Path:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

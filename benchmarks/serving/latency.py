@@ -15,7 +15,7 @@ from benchmarks.harness.photos import encode_jpeg, generate_picture
 from benchmarks.harness.server import running_service
 from benchmarks.harness.table import log, markdown_table, milliseconds, timed, write_result
 from benchmarks.harness.wrk import Body, run_wrk, wrk_path
-from training.cli import Parser, positive, positive_real, run
+from training.cli import Parser, command, positive, positive_real
 
 PROG = "python -m benchmarks.serving.latency"
 SIZES = {"500 pixels": (500, 375), "12 megapixels": (4000, 3000)}
@@ -23,6 +23,7 @@ BODIES: tuple[Body, ...] = ("multipart", "raw")
 MOST = 3.5  # the highest accepted ratio of large to small
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Time large photos and raw bodies, one client.")
@@ -80,4 +81,4 @@ def _ratio(one: list[float], other: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

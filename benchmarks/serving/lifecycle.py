@@ -28,13 +28,14 @@ from benchmarks.harness.table import (
 )
 from benchmarks.serving.stops import UNREAD_SECONDS, StopResult, stop_under_load
 from benchmarks.serving.swaps import SwapResult, swap_under_load
-from training.cli import CommandError, Parser, natural, positive, run
+from training.cli import CommandError, Parser, command, natural, positive
 
 PROG = "python -m benchmarks.serving.lifecycle"
 MOST_SECONDS = 2.0
 Rows = list[list[str]]
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Start, swap models and stop, under load.")
@@ -121,4 +122,4 @@ def _describe_failures(failed: int, swaps: LoadResult) -> str:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

@@ -14,11 +14,12 @@ from pathlib import Path
 from app.model.classifier import Classifier
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.process import run_module
-from training.cli import Parser, positive, positive_real, run
+from training.cli import Parser, command, positive, positive_real
 
 PROG = "python -m benchmarks.serving.limit"
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Photos a second without HTTP.")
@@ -83,4 +84,4 @@ def rate(classifier: Classifier, photos: list[bytes], threads: int, seconds: flo
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

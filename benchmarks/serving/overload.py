@@ -36,7 +36,7 @@ from benchmarks.harness.table import (
     timed,
     write_result,
 )
-from training.cli import CommandError, Parser, positive, positive_real, run
+from training.cli import CommandError, Parser, command, positive, positive_real
 
 PROG = "python -m benchmarks.serving.overload"
 TRIAL_SECONDS = 2.0
@@ -45,6 +45,7 @@ TOO_MANY = 429
 MOST_RATIO = 1.5
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Send more than the service can carry.")
@@ -138,4 +139,4 @@ def _closed(server: Server, requests: list[bytes], clients: int, seconds: float)
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

@@ -22,7 +22,7 @@ from benchmarks.harness.wrk import WrkResult, run_wrk, wrk_path
 from benchmarks.serving.contenders import CONTENDERS, LIMIT, Contender, running_contender, versions
 from benchmarks.serving.limit import measure_limit
 from benchmarks.serving.rates import Rates, plot, ratios, table
-from training.cli import CommandError, Parser, positive, positive_real, run
+from training.cli import CommandError, Parser, command, positive, positive_real
 
 PROG = "python -m benchmarks.serving.serve"
 WARM_SECONDS = 1
@@ -39,6 +39,7 @@ class ServeConfig:
     python: Path
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     arguments = _parser().parse_args()
@@ -134,4 +135,4 @@ def _record(rates: Rates, name: str, clients: int, load: WrkResult) -> None:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

@@ -18,7 +18,7 @@ from benchmarks.harness.memory import resident_bytes
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.server import Server, running_service
 from benchmarks.harness.table import BUILD, log, markdown_table, mebibytes, timed, write_result
-from training.cli import CommandError, Parser, positive, run
+from training.cli import CommandError, Parser, command, positive
 
 PROG = "python -m benchmarks.serving.soak"
 EVERY = 100  # requests between two readings
@@ -29,6 +29,7 @@ MOST_GROWTH = 0.03
 Readings = list[tuple[int, int]]  # answers so far, resident bytes
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Watch the service's memory over many requests.")
@@ -106,4 +107,4 @@ def _plot(readings: Readings, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.harness.process import run_module
 from benchmarks.harness.table import markdown_table
-from training.cli import Parser, natural, positive, run
+from training.cli import Parser, command, natural, positive
 from training.data.augmentation import Augmentation
 from training.recipes.catalogue import RESIDUAL
 from training.recipes.recipe import Recipe
@@ -55,6 +55,7 @@ VARIANTS = {
 }
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Train the default recipe without each of its techniques.")
@@ -134,4 +135,4 @@ def _table(known: dict[str, float], arguments: Namespace) -> str:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

@@ -29,7 +29,7 @@ from app.explain.heatmap import spread
 from app.model.card import EXPLAIN, KERAS, LITERT, Card, find_version, sha256
 from app.model.classifier import Classifier
 from app.model.explainer import Explainer
-from training.cli import Parser, natural, positive, progress, run
+from training.cli import Parser, command, natural, positive, progress
 from training.data.class_folders import open_subset
 from training.data.mnist import open_npz
 from training.data.samples import Sample
@@ -47,6 +47,7 @@ class Drops:
     random: float
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Measure a model's evidence on labelled photos.")
@@ -211,4 +212,4 @@ def _pixel_masks(centres: list[float], pixels: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

@@ -10,13 +10,14 @@ time of its second epoch is multiplied by 100. Decoding is not included.
 from dataclasses import replace
 from pathlib import Path
 
-from training.cli import CommandError, Parser, positive, positive_real, run
+from training.cli import CommandError, Parser, command, positive, positive_real
 from training.recipes.catalogue import LECTURE_AUGMENTED, RESIDUAL
 
 PROG = "python -m benchmarks.training.race"
 GOAL = 0.839
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Time two recipes to the same validation accuracy.")
@@ -43,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

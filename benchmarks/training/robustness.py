@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from app.model.classifier import Classifier
-from training.cli import Parser, run
+from training.cli import Parser, command
 from training.data.class_folders import open_subset
 from training.data.samples import Sample
 from training.evaluation.evaluator import evaluate
@@ -24,6 +24,7 @@ _ORIENTATION = 0x0112  # the EXIF tag
 _TURNED_LEFT = 6  # viewers rotate such a file by 90 degrees to the right
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Test a model on variants of the same photos.")
@@ -87,4 +88,4 @@ VARIANTS = {
 }
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

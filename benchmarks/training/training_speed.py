@@ -17,12 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness.process import run_module
-from training.cli import CommandError, Parser, positive, run
+from training.cli import CommandError, Parser, command, positive
 
 PROG = "python -m benchmarks.training.training_speed"
 WAYS = ("book", "ours")
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Time training against the book's own script.")
@@ -104,4 +105,4 @@ def _ours(photos: Path, epochs: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

@@ -30,7 +30,7 @@ from benchmarks.harness.table import (
     write_result,
 )
 from tests.fuzz.hostile import bombs, png
-from training.cli import Parser, positive, run
+from training.cli import Parser, command, positive
 
 PROG = "python -m tests.fuzz.bombs"
 MOST_SECONDS = 0.1
@@ -48,6 +48,7 @@ class Measurement:
     extra: int
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Post decompression bombs.")
@@ -112,4 +113,4 @@ def _row(name: str, data: bytes, measured: Measurement, wanted: str) -> list[str
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()

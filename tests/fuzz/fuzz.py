@@ -34,7 +34,7 @@ from benchmarks.harness.table import (
 )
 from tests.fuzz.corpus import Sample, samples
 from tests.fuzz.mutation import Mutant, make_mutant
-from training.cli import CommandError, Parser, natural, positive, run
+from training.cli import CommandError, Parser, command, natural, positive
 
 PROG = "python -m tests.fuzz.fuzz"
 MOST_SECONDS = 2.0
@@ -67,6 +67,7 @@ class Findings:
             log(self.failures[-1])
 
 
+@command(PROG)
 def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Post damaged photos.")
@@ -170,4 +171,4 @@ def _report(findings: Findings) -> str:
 
 
 if __name__ == "__main__":
-    run(PROG, main)
+    main()
