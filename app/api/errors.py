@@ -39,20 +39,12 @@ _PHOTO_PROBLEMS: dict[type[errors.PhotoError], tuple[int, str, str]] = {
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem.
-
-    The handlers are coroutines although they wait for nothing, because FastAPI calls plain
-    functions in threads.
-    """
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(errors.PhotoError, _on_photo_error)
-    app.add_exception_handler(QueueFull, _on_full)
-    app.add_exception_handler(DeadlinePassed, _on_deadline)
-    app.add_exception_handler(ClientDisconnected, _on_disconnected)
-    app.add_exception_handler(NotExplainable, _on_not_explainable)
-    app.add_exception_handler(ModelError, _on_model_error)
-    app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    app.add_exception_handler(HTTPException, _on_http_exception)
+    """Make every error of `app` a problem."""
+    for kind in (
+        Problem, errors.PhotoError, QueueFull, DeadlinePassed, ClientDisconnect,
+        ClientDisconnected, NotExplainable, ModelError, HTTPException,
+    ):  # fmt: skip
+        app.add_exception_handler(kind, _answer)
 
 
 def from_photo_error(error: errors.PhotoError) -> Problem:
@@ -73,64 +65,50 @@ def from_queue_full(error: QueueFull) -> Problem:
     return Problem(429, "queue-full", "The queue is full", detail, headers, **members)
 
 
-async def _on_problem(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Problem)
-    return response(request.url.path, error)
+async def _answer(request: Request, error: Exception) -> JSONResponse:
+    # A coroutine although it waits for nothing, because FastAPI calls plain functions in threads.
+    return response(request.url.path, _problem(request, error))
 
 
-async def _on_photo_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, errors.PhotoError)
-    return await _on_problem(request, from_photo_error(error))
-
-
-async def _on_full(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, QueueFull)
-    return await _on_problem(request, from_queue_full(error))
-
-
-async def _on_deadline(request: Request, error: Exception) -> JSONResponse:
-    detail = f"{error} Try again later, or with fewer photos at a time."
-    return await _on_problem(
-        request, Problem(504, "deadline-passed", "The deadline passed", detail)
-    )
-
-
-async def _on_disconnected(request: Request, _: Exception) -> JSONResponse:
-    # nginx's status for this, for the log and the metrics; nobody reads the answer.
-    detail = "The connection ended while the photo was waiting."
-    return await _on_problem(request, Problem(499, "client-gone", "The client is gone", detail))
-
-
-async def _on_not_explainable(request: Request, error: Exception) -> JSONResponse:
-    # No 5xx: the service is well, and a load balancer should go on using it.
-    problem = Problem(404, "not-explainable", "This model cannot be explained", str(error))
-    return await _on_problem(request, problem)
-
-
-async def _on_model_error(request: Request, error: Exception) -> JSONResponse:
-    logger.error("%s", error)  # not in the answer, because it has paths of this machine
+def _problem(request: Request, error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case errors.PhotoError():
+            return from_photo_error(error)
+        case QueueFull():
+            return from_queue_full(error)
+        case DeadlinePassed():
+            detail = f"{error} Try again later, or with fewer photos at a time."
+            return Problem(504, "deadline-passed", "The deadline passed", detail)
+        case ClientDisconnect():
+            detail = "The connection ended before the whole request had arrived."
+            return Problem(400, "incomplete-request", "The request is incomplete", detail)
+        case ClientDisconnected():
+            # nginx's status for this, for the log and the metrics; nobody reads the answer.
+            detail = "The connection ended while the photo was waiting."
+            return Problem(499, "client-gone", "The client is gone", detail)
+        case NotExplainable():
+            # No 5xx: the service is well, and a load balancer should go on using it.
+            return Problem(404, "not-explainable", "This model cannot be explained", str(error))
+        case HTTPException():
+            return _from_http_exception(request, error)
+    # Not in the answer, because it has paths of this machine.
+    logger.error("%s", error)
     detail = (
         "The model's files have changed since the service was started, so that this cannot be "
         "answered; /predict still can. Restart the service."
     )
-    return await _on_problem(
-        request, Problem(503, "model-changed", "The model has changed", detail)
-    )
+    return Problem(503, "model-changed", "The model has changed", detail)
 
 
-async def _on_disconnect(request: Request, _: Exception) -> JSONResponse:
-    detail = "The connection ended before the whole request had arrived."
-    problem = Problem(400, "incomplete-request", "The request is incomplete", detail)
-    return await _on_problem(request, problem)
-
-
-async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+def _from_http_exception(request: Request, error: HTTPException) -> Problem:
+    path = shortened(request.url.path)
     detail = {
-        404: f"There is nothing at {shortened(request.url.path)}. The paths are listed at /docs.",
-        405: f"{request.method} is not for {shortened(request.url.path)}.",
+        404: f"There is nothing at {path}. The paths are listed at /docs.",
+        405: f"{request.method} is not for {path}.",
     }.get(error.status_code, str(error.detail))
     headers = dict(error.headers or {})
     if "Allow" in headers:
         detail += f" Use {headers['Allow']}."
-    return await _on_problem(request, from_status(error.status_code, detail, headers))
+    return from_status(error.status_code, detail, headers)
