@@ -166,4 +166,6 @@ def test_open_subset_requires_the_models_labels(tmp_path: Path) -> None:
         open_subset(tmp_path / "none", ("cat", "dog"))
     with pytest.raises(CommandError, match="no photo"):
         open_subset(write_classes(tmp_path / "e", 0, ("x", "y")), ("x", "y"))
-    assert pictures.encode(pictures.gradient())
+    (folder / "y" / "more.png").write_bytes(pictures.encode(pictures.gradient()))
+    found = [sample.label for sample in open_subset(folder, ("x", "y"))]
+    assert [found.count(0), found.count(1)] == [2, 3]

@@ -215,6 +215,9 @@ def test_an_existing_split_is_left_alone_unless_forced(tmp_path: Path) -> None:
         {"train": [range(0, 6)], "validation": [range(5, 8)], "test": [range(8, 9)]},
         {"train": [range(0, 6), range(2, 3)], "validation": [range(6, 8)], "test": [range(8, 9)]},
         {"train": [range(0, 2), range(7, 9)], "validation": [range(2, 8)], "test": [range(9, 10)]},
+        # The first with the last, and with a part of it: not only neighbours are compared.
+        {"train": [range(0, 6)], "validation": [range(6, 8)], "test": [range(3, 4)]},
+        {"train": [range(0, 6)], "validation": [range(9, 12)], "test": [range(8, 9), range(0, 1)]},
     ],
 )
 def test_overlapping_ranges_are_refused(tmp_path: Path, ranges: dict[str, list[range]]) -> None:

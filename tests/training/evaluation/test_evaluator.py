@@ -63,6 +63,17 @@ def test_unreadable_photos_are_counted_apart(scripted: Scripted) -> None:
         evaluate(scripted, samples((0, "no photo")))
 
 
+def test_labels_stay_with_their_photos_beside_unreadable_ones(scripted: Scripted) -> None:
+    """The unreadable ones first and in the middle, the labels mixed."""
+    answers = [(2, "no photo"), (1, "0.1"), (0, "0.9"), (1, "nor this"), (0, "0.8"), (1, "0.3")]
+    result = evaluate(scripted, samples(*answers))
+    assert result.truths.tolist() == [1, 0, 0, 1]
+    assert result.names == ("1", "2", "4", "5")
+    assert result.probabilities[:, 0].tolist() == [0.1, 0.9, 0.8, 0.3]
+    assert result.accuracy.value == 1
+    assert list(result.unreadable) == ["0", "3"]
+
+
 def test_the_command_reproduces_the_accuracy_of_the_card(
     stripes_model: Path, tmp_path: Path, command: Command
 ) -> None:

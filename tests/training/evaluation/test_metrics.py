@@ -1,6 +1,7 @@
 """The figures of an evaluation, against values worked out by hand and by other means."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -33,12 +34,12 @@ def test_the_wilson_interval(right: int, total: int, low: float, high: float) ->
 
 
 def test_two_labels() -> None:
-    result = binary([0, 0, 1, 1], [0.1, 0.8, 0.6, 0.75])
+    result = binary([0, 0, 1, 1], [0.1, 0.8, 0.6, 0.85])
     assert result.confusion.tolist() == [[1, 1], [0, 2]]
     assert result.accuracy.value == 0.75
-    assert result.log_loss == pytest.approx(-sum(map(math.log, (0.9, 0.2, 0.6, 0.75))) / 4)
-    assert result.brier == pytest.approx((0.01 + 0.64 + 0.16 + 0.0625) / 4)
-    assert result.auroc == 0.5  # 0.6 and 0.75 are above 0.1 and below 0.8
+    assert result.log_loss == pytest.approx(-sum(map(math.log, (0.9, 0.2, 0.6, 0.85))) / 4)
+    assert result.brier == pytest.approx((0.01 + 0.64 + 0.16 + 0.0225) / 4)
+    assert result.auroc == 0.75  # of the four pairs, only 0.6 and 0.8 are in the wrong order
     figures = result.by_class()
     assert (figures["a"].precision, figures["a"].recall) == (1.0, 0.5)
     assert figures["b"].precision == pytest.approx(2 / 3)
@@ -49,8 +50,24 @@ def test_three_labels() -> None:
     result = evaluation([0, 1, 2], [[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.0, 0.0, 1.0]])
     assert result.confusion.tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 1]]
     assert result.brier == pytest.approx((0.09 + 0.04 + 0.01 + 0.25 + 0.49 + 0.04) / 3)
-    assert result.auroc is not None
-    assert 0.5 < result.auroc <= 1
+
+
+def test_the_auroc_of_three_labels_is_the_mean_over_all_of_them() -> None:
+    truths = [0, 0, 1, 1, 2, 2, 2]
+    probabilities = [
+        [0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.2, 0.5, 0.3], [0.3, 0.3, 0.4],
+        [0.0, 0.1, 0.9], [0.4, 0.25, 0.35], [0.05, 0.15, 0.8],
+    ]  # fmt: skip
+    areas = []
+    for label in range(3):
+        scores = [row[label] for row in probabilities]
+        own, rest = (
+            [score for score, truth in zip(scores, truths, strict=True) if (truth == label) is its]
+            for its in (True, False)
+        )
+        areas.append(np.mean([(a > b) + 0.5 * (a == b) for a, b in product(own, rest)]))
+    assert len({round(area, 6) for area in areas}) == 3
+    assert evaluation(truths, probabilities).auroc == pytest.approx(np.mean(areas))
 
 
 def test_a_label_without_photos_has_no_auroc_and_does_not_fail() -> None:
@@ -75,6 +92,12 @@ def test_calibration_error_of_overconfident_probabilities() -> None:
     second = [0.9] * 400
     truths = [1, 1, 1, 0] * 100
     assert binary(truths, second).calibration_error == pytest.approx(0.15, abs=0.02)
+
+
+def test_too_much_and_too_little_confidence_do_not_cancel() -> None:
+    # Says 0.6 and is always right, for 40 % of the photos; says 0.9 and is never right.
+    result = binary([1] * 120 + [0] * 180, [0.6] * 120 + [0.9] * 180)
+    assert result.calibration_error == pytest.approx(0.4 * 0.4 + 0.6 * 0.9)
 
 
 def test_bins_have_equal_sizes_and_are_ordered() -> None:

@@ -89,6 +89,17 @@ def test_training_learns_and_validates_on_schedule(tmp_path: Path) -> None:
     np.testing.assert_allclose(mirrored, answers, atol=1e-5)
 
 
+def test_validation_is_on_the_labels_as_they_are(tmp_path: Path) -> None:
+    """Label smoothing is for training only: the last loss is that of the published weights."""
+    recipe = replace(TINY, epochs=2, sides=((32, 1.0),), label_smoothing=0.4)
+    network, state = run(recipe, tmp_path / "run")
+    held_out = photos(20, 32, 500)
+    second = keras.ops.convert_to_numpy(network(held_out.pixels))[:, 0].astype(np.float64)
+    of_truth = np.where(held_out.labels == 1, second, 1 - second)
+    assert state.history[-1]["val_loss"] == pytest.approx(-np.log(of_truth).mean(), abs=1e-4)
+    assert state.history[-1]["val_accuracy"] == pytest.approx((of_truth > 0.5).mean())
+
+
 def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     whole, _ = run(TINY, tmp_path / "whole")
     part = RunFolder(tmp_path / "part")
