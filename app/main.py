@@ -17,6 +17,7 @@ from app.api.api_keys import ApiKeys, read_api_keys
 from app.api.middleware import request_id
 from app.api.middleware.access import AccessControl
 from app.api.middleware.access_log import AccessLog
+from app.api.middleware.prefix import Prefix
 from app.api.paths import REFERENCE
 from app.api.routes import explain, health, model, page, predict
 from app.model.card import find_version
@@ -130,6 +131,7 @@ def _add_middleware(app: FastAPI, keys: ApiKeys) -> None:
             expose_headers=_READ,
         )
     app.add_middleware(AccessLog, metrics=app.state.metrics)
+    app.add_middleware(Prefix, root_path=settings.root_path)
     app.add_middleware(
         CorrelationIdMiddleware,
         header_name=request_id.HEADER,

@@ -62,6 +62,13 @@ def _key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _root_path(text: str) -> str:
+    if text and not re.fullmatch(r"(/[A-Za-z0-9_.~-]+){1,10}", text):
+        raise ValueError(f"{text!r} is not a path prefix, as /photos")
+    return text
+
+
+RootPath = Annotated[str, AfterValidator(_root_path)]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_words)
 ]
@@ -136,6 +143,9 @@ class Settings(BaseSettings):
         le=3_600,
         description="longest time for a request's head, and for its body, to arrive",
     )
+    keep_alive_seconds: float = Field(
+        75, gt=0, le=3_600, description="keep an unused connection open; longer than a proxy does"
+    )
     drain_seconds: float = Field(
         1, ge=0, le=300, description="keep refusing after SIGTERM, until a load balancer notices"
     )
@@ -148,6 +158,9 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info, warning or error"
+    )
+    root_path: RootPath = Field(
+        "", description="path prefix that a proxy adds, as /photos; else X-Forwarded-Prefix counts"
     )
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")

@@ -67,7 +67,7 @@ def from_queue_full(error: QueueFull) -> Problem:
 
 async def _answer(request: Request, error: Exception) -> JSONResponse:
     # A coroutine although it waits for nothing, because FastAPI calls plain functions in threads.
-    return response(request.url.path, _problem(request, error))
+    return response(request.scope, _problem(request, error))
 
 
 def _problem(request: Request, error: Exception) -> Problem:

@@ -1,5 +1,7 @@
 """The paths that need a rule of their own: photos, probes, and what is open without a key."""
 
+from starlette.types import Scope
+
 PROBES = {"/livez", "/readyz"}
 PHOTOS = {"/predict", "/predict/batch", "/explain", "/layers"}
 
@@ -9,6 +11,12 @@ REFERENCE = "/reference"
 # The page's files are the same for everybody; the page gets its data from the API.
 _PUBLIC = {"/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"} | PROBES
 _PUBLIC_FILES = ("/page/", f"{REFERENCE}/")
+
+
+def route_path(scope: Scope) -> str:
+    """The path of a request without the prefix that a proxy has added."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def is_public(path: str) -> bool:

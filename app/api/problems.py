@@ -6,6 +6,7 @@ from typing import Any
 from asgi_correlation_id import correlation_id
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
+from starlette.types import Scope
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -78,9 +79,9 @@ def details(problem: Problem) -> dict[str, Any]:
     }
 
 
-def response(path: str, problem: Problem) -> JSONResponse:
-    """The answer to a request for `path`, with the id of the request under way."""
-    request = {"instance": shortened(path), "request_id": correlation_id.get() or ""}
+def response(scope: Scope, problem: Problem) -> JSONResponse:
+    """The answer to a request, with its path as the client sent it, and its id."""
+    request = {"instance": shortened(scope["path"]), "request_id": correlation_id.get() or ""}
     body = details(problem) | request
     return JSONResponse(body, problem.status, problem.headers, MEDIA_TYPE)
 

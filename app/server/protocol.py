@@ -13,6 +13,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api import problems
+from app.api.middleware import request_id
 from app.api.problems import Problem
 
 _MAX_OVERHEAD = 64 * 1024  # bytes of a head, of trailers, or of a chunk's framing
@@ -33,6 +34,7 @@ class BoundedProtocol(HttpToolsProtocol):
         # The application is the one that create_app made.
         self._seconds: float = self.config.app.state.settings.upload_seconds  # type: ignore[union-attr]
         self._timer: asyncio.TimerHandle | None = None
+        self.url, self.headers = b"", []  # until a head begins
         self.ignores_upgrade = False
         self._in_head = True
         self._progressed = False
@@ -101,6 +103,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer what is not HTTP with a problem, too."""
         self._refuse(Problem(400, "malformed-request", "This is not HTTP", msg))
 
+    def _request_id(self) -> str:
+        """The client's own id, as far as its head has been parsed, or a new one."""
+        name = request_id.HEADER.lower().encode("ascii")
+        sent = dict(self.headers).get(name, b"").decode("latin-1")
+        return sent if sent and request_id.is_acceptable(sent) else request_id.make()
+
     def _start_timer(self) -> None:
         if self._timer is None:
             self._timer = self.loop.call_later(self._seconds, self._refuse_slow_head)
@@ -117,11 +125,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         """Answer outside of the application, unless an answer has begun, and hang up."""
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            body = json.dumps(problems.details(problem)).encode()
+            path = self.url.partition(b"?")[0].decode("ascii", "replace")
+            number = self._request_id()
+            members = {"instance": problems.shortened(path), "request_id": number}
+            body = json.dumps(problems.details(problem) | members).encode()
             head = (
                 f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
                 f"Content-Type: {problems.MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
-                "Connection: close\r\n\r\n"
+                f"{request_id.HEADER}: {number}\r\nConnection: close\r\n\r\n"
             )
             self.transport.write(head.encode() + body)
         self.transport.close()

@@ -77,6 +77,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]  # any number
         )
         super().__init__(config)
         self._state = app.state

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import errors, problems
 from app.api.api_keys import ApiKeys
-from app.api.paths import PHOTOS, PROBES, is_public
+from app.api.paths import PHOTOS, PROBES, is_public, route_path
 from app.api.problems import Problem
 from app.serving.admission import QueueFull
 
@@ -36,14 +36,22 @@ class AccessControl:
             self._check(scope)
         except Problem as problem:
             # The server drops what is left of the body as it comes in.
-            await problems.response(scope["path"], problem)(scope, receive, send)
+            await problems.response(scope, problem)(scope, receive, send)
             return
         scope["state"]["classifier"] = scope["state"]["watcher"].classifier
-        await self._app(scope, receive, send)
+        if scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        # The routes answer a GET; the server sends no body, because its own scope says HEAD.
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self._app(as_get, receive, send)
+        finally:
+            scope["route"] = as_get.get("route")  # for the metrics
 
     def _check(self, scope: Scope) -> None:
         """Raise a Problem: 400 (host), 503 (draining), 401 or 403 (key), 429 (queue full)."""
-        path, headers = scope["path"], Headers(scope=scope)
+        path, headers = route_path(scope), Headers(scope=scope)
         if path in PROBES:  # asked by address, without a key, and also while the queue is full
             return
         if self._hosts:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
-from app.api.paths import PHOTOS, PROBES
+from app.api.paths import PHOTOS, PROBES, route_path
 from app.serving.metrics import Metrics
 
 logger = logging.getLogger("app.access")
@@ -52,7 +52,7 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _with_headers(scope["path"], message.get("headers", []))
+                message["headers"] = _with_headers(route_path(scope), message.get("headers", []))
             await send(message)
 
         try:
@@ -61,7 +61,7 @@ class AccessLog:
             logger.exception("%s %s failed", scope["method"], _path(scope))
             if status:  # half an answer is out: only the server can end it
                 raise
-            answer = problems.response(scope["path"], problems.internal_error())
+            answer = problems.response(scope, problems.internal_error())
             await answer(scope, receive, observed)
         finally:
             self._record(scope, status, time.perf_counter() - started)
@@ -129,8 +129,8 @@ def _with_headers(path: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tup
 def _route(scope: Scope) -> str:
     """The route's pattern: as many label values as there are routes, whatever is asked for."""
     path = getattr(scope.get("route"), "path", None)
-    if path is None and scope["path"] in PHOTOS | PROBES:
-        path = scope["path"]  # refused before it was routed
+    if path is None and route_path(scope) in PHOTOS | PROBES:
+        path = route_path(scope)  # refused before it was routed
     return str(path) if path else "other"
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request, Response
 
 from app.api import problems
-from app.api.deps import STATUSES, disconnected
+from app.api.deps import STATUSES, disconnected, prefers
 from app.api.schemas import ExplanationBody, LayersBody
 from app.api.uploads.reader import PHOTO_BODY, read_photo
 from app.explain import attribution, feature_maps, heatmap
@@ -75,8 +75,7 @@ def _draw(classifier: Classifier, data: bytes) -> tuple[bytes, str]:
 def _format(request: Request) -> Literal["json", "png"]:
     asked = request.query_params.get("format")
     if asked is None:
-        accept = request.headers.get("accept", "")
-        return "png" if "image/png" in accept and "application/json" not in accept else "json"
+        return "png" if prefers(request, "image/png") else "json"
     if asked in ("json", "png"):
         return "png" if asked == "png" else "json"
     detail = f"The format is {asked[:40]!r}; expected json or png."

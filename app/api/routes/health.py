@@ -9,14 +9,12 @@ from app.serving.model_watcher import ModelWatcher
 router = APIRouter()
 
 
-@router.head("/livez", include_in_schema=False)
 @router.get("/livez", summary="Is the process alive")
 async def livez() -> Alive:
     """Answers as long as the event loop runs."""
     return Alive()
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Will it answer right", responses=problems.responses(503))
 async def readyz(request: Request) -> Ready:
     """Ready once a model has reproduced its card's golden predictions, until SIGTERM."""

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 
 from app.api import problems
+from app.api.deps import prefers
 from app.api.schemas import Accepts, ModelBody
 from app.model.classifier import Classifier
 from app.settings import Settings
@@ -24,8 +25,7 @@ async def model(request: Request) -> Response:
     """The model's card as JSON; with `Accept: text/plain` the table that Keras prints."""
     classifier: Classifier = request.state.classifier
     headers = {"Vary": "Accept"}
-    accept = request.headers.get("accept", "")
-    if "text/plain" in accept and "application/json" not in accept:
+    if prefers(request, "text/plain"):
         return PlainTextResponse(classifier.card.summary + "\n", headers=headers)
     settings: Settings = request.app.state.settings
     body = ModelBody(

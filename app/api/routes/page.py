@@ -41,7 +41,7 @@ def install(app: FastAPI) -> None:
     app.mount("/page", _Files(directory=_PAGE))
 
 
-@router.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+@router.get("/", include_in_schema=False)
 async def page() -> FileResponse:
     """The page."""
     return FileResponse(_PAGE / "index.html", headers=_HEADERS)

@@ -4,6 +4,7 @@ A service that fetches addresses from a request lets its clients reach whatever 
 """
 
 import binascii
+import codecs
 import re
 from typing import Any
 
@@ -23,6 +24,7 @@ SCHEMA: dict[str, Any] = {
 _STRUCTURE = (b",", b"[", b"{", b":")
 _OTHER_MEMBERS, _PER_PHOTO = 1000, 8
 
+_URL_SAFE = str.maketrans("-_", "+/")  # RFC 4648, section 5
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 
 
@@ -38,18 +40,17 @@ def one(body: bytes) -> bytes:
     return photo
 
 
-def many(body: bytes) -> list[str]:
-    """The strings of `{"images": ["...", ...]}`, for `decode`.
+def many(body: bytes) -> list[Any]:
+    """The entries of `{"images": ["...", ...]}`, for `decode`.
 
     Raises:
-        Problem: 400 no JSON, 422 no such member, or it is no list of strings.
+        Problem: 400 no JSON, 422 no such member, or it is no list with at least one entry.
     """
     values = _member(body, MANY)
-    strings = isinstance(values, list) and all(isinstance(value, str) for value in values)
-    if not strings or not values:
+    if not isinstance(values, list) or not values:
         detail = f"The member '{MANY}' is not a list of strings, with at least one photo."
         raise Problem(422, "not-a-list", "The member is not a list of photos", detail)
-    return list(values)
+    return values
 
 
 def is_crowded(body: bytes, photos: int) -> bool:
@@ -71,6 +72,7 @@ def decode(value: Any) -> bytes | Problem:
     if prefix is None and value[:5].lower() == "data:":
         return _unusable("the data URI is not one of base64")
     text = "".join(value[prefix.end() if prefix else 0 :].split()).rstrip("=")
+    text = text.translate(_URL_SAFE)
     try:
         # Padding is optional here, because many clients leave it out.
         return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
@@ -80,7 +82,7 @@ def decode(value: Any) -> bytes | Problem:
 
 def _member(body: bytes, name: str) -> Any:
     try:
-        value = from_json(body, cache_strings=False)
+        value = from_json(body.removeprefix(codecs.BOM_UTF8), cache_strings=False)
     except ValueError as error:
         detail = f"The body is not JSON: {error}."
         raise Problem(400, "malformed-body", "The body is malformed", detail) from error

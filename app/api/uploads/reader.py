@@ -9,6 +9,7 @@ from app.api.problems import Problem
 from app.api.uploads import base64_json
 from app.api.uploads.body import bounded, in_time
 from app.api.uploads.multipart import Form, FormError, TooManyFiles, read_form
+from app.imaging.formats import format_of
 
 FIELD, FIELDS = "file", "files"
 _ONE = (
@@ -19,6 +20,8 @@ _MANY = (
     f"multipart/form-data with fields '{FIELDS}', or JSON. "
     f"With curl: -F {FIELDS}=@one.jpg -F {FIELDS}=@two.jpg"
 )
+_ACCEPT = "multipart/form-data, image/*, application/json"
+_URLENCODED = "application/x-www-form-urlencoded"  # curl's type for --data-binary without another
 _FEW = 10  # parts that a form with one photo may have
 
 # The request bodies of the routes that take photos, for the API reference.
@@ -73,29 +76,37 @@ async def _photo(request: Request, max_bytes: int) -> bytes:
     kind = _kind(request)
     body = bounded(request, max_bytes)
     if kind.startswith("image/"):
-        return b"".join([chunk async for chunk in body])
+        return await _read(body)
     if kind == "multipart/form-data":
-        return _the_file(await _read_form(request, body, FIELD, _FEW, max_bytes))
+        return _the_file(await _read_form(request, body, FIELD, _FEW))
     if kind == "application/json":
         return base64_json.one(await _read_json(body, 1))
-    raise _unsupported(kind, _ONE, "multipart/form-data, image/*, application/json")
+    if kind == _URLENCODED and (name := format_of(await _read(body))):
+        expected = f"{_ONE}. This body is a {name} photo: send it with curl and the option "
+        expected += f"-H 'Content-Type: image/{name.lower()}', or with -F"
+        raise _unsupported(kind, expected, _ACCEPT)
+    raise _unsupported(kind, _ONE, _ACCEPT)
 
 
 async def _photos(request: Request, max_bytes: int, max_photos: int) -> list[bytes | Problem]:
     kind = _kind(request)
     body = bounded(request, max_bytes)
     if kind == "multipart/form-data":
-        return _the_files(await _read_form(request, body, FIELDS, max_photos, max_bytes))
+        return _the_files(await _read_form(request, body, FIELDS, max_photos))
     if kind == "application/json":
-        texts = base64_json.many(await _read_json(body, max_photos))
-        if len(texts) > max_photos:  # checked before any of them is decoded
-            raise _too_many(max_photos, len(texts))
-        return [base64_json.decode(text) for text in texts]
+        values = base64_json.many(await _read_json(body, max_photos))
+        if len(values) > max_photos:  # checked before any of them is decoded
+            raise _too_many(max_photos, len(values))
+        return [base64_json.decode(value) for value in values]
     raise _unsupported(kind, _MANY, "multipart/form-data, application/json")
 
 
+async def _read(body: AsyncGenerator[bytes, None]) -> bytes:
+    return b"".join([chunk async for chunk in body])
+
+
 async def _read_json(body: AsyncGenerator[bytes, None], photos: int) -> bytes:
-    text = b"".join([chunk async for chunk in body])
+    text = await _read(body)
     if not base64_json.is_crowded(text, photos):
         return text
     if photos > 1:
@@ -109,14 +120,10 @@ def _kind(request: Request) -> str:
 
 
 async def _read_form(
-    request: Request,
-    body: AsyncGenerator[bytes, None],
-    field: str,
-    parts: int,
-    max_bytes: int,
+    request: Request, body: AsyncGenerator[bytes, None], field: str, parts: int
 ) -> Form:
     try:
-        return await read_form(request.headers["content-type"], body, field, parts, max_bytes)
+        return await read_form(request.headers["content-type"], await _read(body), field, parts)
     except FormError as error:
         if field == FIELDS and isinstance(error, TooManyFiles):
             raise _too_many(parts, None) from error
