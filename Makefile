@@ -20,8 +20,10 @@ setup: $(VENV)/train.done ## install what training needs into .venv
 train: $(VENV)/train.done ## train and publish the next version; ARGS="--help" lists options
 	$(BIN)/python -m training.fit $(ARGS)
 
-test: $(VENV)/dev.done ## run the tests, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+# Each of the processes holds TensorFlow, about 2 GB: no more than four, however many cores there are.
+test: $(VENV)/dev.done ## run the tests on all cores, with coverage
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal \
+		--cov --cov-report=term --durations=15 $(ARGS)
 
 check: $(VENV)/dev.done ## lint, types, who imports whom, and the commands of the documentation
 	$(BIN)/ruff check

@@ -1,5 +1,7 @@
 """Models and servers that the tests share: real, tiny, made once a session."""
 
+import fcntl
+import importlib
 import os
 import signal
 import socket
@@ -9,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
@@ -74,6 +76,38 @@ def command() -> Command:
     return run
 
 
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command in this process: for tests of what it does, not of how it starts."""
+
+    def run(module: object, *words: object) -> "subprocess.CompletedProcess[str]":
+        program = importlib.import_module(str(module))
+        monkeypatch.setattr(sys, "argv", [str(module), *map(str, words)])
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")  # the command sets it, if nobody did
+        status: Any = 0
+        try:
+            program.main()
+        except SystemExit as done:
+            status = done.code
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(sys.argv, status, printed.out, printed.err)
+
+    return run
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """The folder NAME of this test run: the first worker makes it, the others wait for it."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, partial = base / name, base / f"{name}.partial"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            make(partial)
+            partial.rename(folder)
+    return folder
+
+
 def striped(label: int, seed: int, side: int = 28) -> np.ndarray:
     """A grey picture that a small network tells apart by `label`: stripes of that direction."""
     random = np.random.default_rng((label, seed))
@@ -116,13 +150,15 @@ def stripes_model(
     tmp_path_factory: pytest.TempPathFactory, stripes: Path, command: Command
 ) -> Path:
     """The version folder of a three-class model that `training.fit` trained and published."""
-    base = tmp_path_factory.mktemp("published")
-    done = command(
-        "training.fit", "--recipe", "digits", "--data", stripes, "--name", "stripes",
-        "--epochs", 10, "--models", base / "models", "--runs", base / "runs",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return base / "models" / "stripes" / "1"
+
+    def train(base: Path) -> None:
+        done = command(
+            "training.fit", "--recipe", "digits", "--data", stripes, "--name", "stripes",
+            "--epochs", 10, "--models", base / "models", "--runs", base / "runs",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "published", train) / "models" / "stripes" / "1"
 
 
 @contextmanager

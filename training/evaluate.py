@@ -13,8 +13,7 @@ from pathlib import Path
 from app.model.classifier import Classifier
 from training.cli import CommandError, Parser, command, require_writable
 from training.data.class_folders import open_subset
-from training.evaluation.evaluator import evaluate
-from training.evaluation.report import as_text, write_report
+from training.data.samples import Sample
 
 PROG = "python -m training.evaluate"
 
@@ -38,11 +37,19 @@ def main() -> None:
     threads = os.cpu_count() or 1
     classifier = Classifier.load(arguments.model, engine="litert", threads=threads)
     samples = open_subset(arguments.photos, classifier.card.labels)
+    _evaluate(classifier, samples, arguments.report)
+
+
+def _evaluate(classifier: Classifier, samples: list[Sample], report: Path | None) -> None:
+    # scikit-learn and Matplotlib take seconds to import; a wrong argument does not wait for them.
+    from training.evaluation.evaluator import evaluate
+    from training.evaluation.report import as_text, write_report
+
     evaluation = evaluate(classifier, samples)
     print(as_text(evaluation))
-    if arguments.report:
-        write_report(evaluation, samples, arguments.report)
-        print(f"wrote {arguments.report}")
+    if report:
+        write_report(evaluation, samples, report)
+        print(f"wrote {report}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from training.cli import Parser, command, natural, positive, positive_real
 from training.config import TrainingConfig, make_config
-from training.evaluation.report import as_text
 from training.recipes.catalogue import DEFAULT, RECIPES
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ PROG = "python -m training.fit"
 def main() -> None:
     """Run the command."""
     arguments = _parser().parse_args()
-    # Keras is imported after this line only, so that errors in the arguments are quick.
+    # Keras and scikit-learn take seconds to import, so errors in the arguments come first.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     config = make_config(arguments)
     if arguments.dry_run:
@@ -79,6 +78,7 @@ def _parser() -> Parser:
 def _fit(config: TrainingConfig, arguments: Namespace) -> None:
     from training.data.cache import decode_samples
     from training.data.filtering import filter_dataset, find_label_conflicts
+    from training.evaluation.report import as_text
     from training.loop.build import input_shape, source_shape
     from training.loop.checkpoint import RunFolder
     from training.loop.trainer import train

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 
 MODULES = (
     *(
@@ -72,14 +72,24 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_COMMANDS)
-def test_a_bad_command_is_one_line_and_exit_2(command: Command, name: str) -> None:
+def test_a_bad_command_is_one_line_and_exit_2(
+    run_here: Command, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(ROOT)
     words, expected = BAD_COMMANDS[name]
-    done = command(*words.split())
+    done = run_here(*words.split())
     errors = [line for line in done.stderr.splitlines() if ": error: " in line]
     assert done.returncode == 2, done.stderr
     assert len(errors) == 1
     assert expected in errors[0]
-    assert "Traceback" not in done.stderr
+
+
+def test_so_it_is_as_a_process(command: Command) -> None:
+    words, expected = BAD_COMMANDS["latency of nothing"]
+    done = command(*words.split())
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert expected in done.stderr
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -82,12 +82,13 @@ def test_the_kept_epoch_is_that_of_the_lowest_validation_loss(stripes_model: Pat
     assert card.metrics["validation_log_loss"].value == pytest.approx(min(losses), rel=1e-3)
 
 
-def test_two_classes_make_a_sigmoid_and_the_next_version(tmp_path: Path, command: Command) -> None:
+@pytest.mark.usefixtures("converting_here")
+def test_two_classes_make_a_sigmoid_and_the_next_version(tmp_path: Path, run_here: Command) -> None:
     data = write_classes(tmp_path / "two", 30, ("down", "level"))
     words = fit_words(data, tmp_path, "--epochs", 2)
-    assert command(*words).returncode == 0
+    assert run_here(*words).returncode == 0
     first = {path.name: path.read_bytes() for path in (tmp_path / "models/stripes/1").iterdir()}
-    done = command(*words)
+    done = run_here(*words)
     assert done.returncode == 0, done.stderr
     assert "published" in done.stdout
     base = tmp_path / "models" / "stripes"
@@ -118,15 +119,28 @@ def weights(folder: Path) -> list[np.ndarray]:
     return [np.asarray(value) for value in network.get_weights()]
 
 
+@pytest.fixture(scope="module")
+def many_stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So many that there is time to stop a training within an epoch."""
+    return write_classes(tmp_path_factory.mktemp("many") / "d", 600, ("down", "level", "slope"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(
+    tmp_path_factory: pytest.TempPathFactory, many_stripes: Path, command: Command
+) -> Path:
+    base = tmp_path_factory.mktemp("whole")
+    done = command(*fit_words(many_stripes, base, "--epochs", 3))
+    assert done.returncode == 0, done.stderr
+    return base
+
+
+@pytest.mark.usefixtures("converting_here")
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_training_resumes_to_the_same_result(
-    tmp_path: Path, command: Command, stop: signal.Signals
+    tmp_path: Path, many_stripes: Path, uninterrupted: Path, run_here: Command, stop: signal.Signals
 ) -> None:
-    data = write_classes(tmp_path / "d", 600, ("down", "level", "slope"))
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    done = command(*fit_words(data, whole, "--epochs", 3))
-    assert done.returncode == 0, done.stderr
-
+    data, whole, broken = many_stripes, uninterrupted, tmp_path / "broken"
     process = start(fit_words(data, broken, "--epochs", 3), tmp_path / "log")
     wait_for(broken / "runs/stripes/epoch-0001", process, tmp_path / "log")
     process.send_signal(stop)  # in epoch 2
@@ -134,13 +148,13 @@ def test_a_killed_training_resumes_to_the_same_result(
     assert "Traceback" not in (tmp_path / "log").read_text() or stop == signal.SIGKILL
     assert not (broken / "models").exists()
 
-    again = command(*fit_words(data, broken, "--epochs", 3))
+    again = run_here(*fit_words(data, broken, "--epochs", 3))
     assert again.returncode == 2
     assert "--resume goes on with it, --restart discards it" in again.stderr
-    other = command(*fit_words(data, broken, "--epochs", 4, "--resume"))
+    other = run_here(*fit_words(data, broken, "--epochs", 4, "--resume"))
     assert other.returncode == 2
     assert "the interrupted run has epochs 3, this command 4" in other.stderr
-    resumed = command(*fit_words(data, broken, "--epochs", 3, "--resume"))
+    resumed = run_here(*fit_words(data, broken, "--epochs", 3, "--resume"))
     assert resumed.returncode == 0, resumed.stderr
     assert "of 3 epochs done" in resumed.stdout
 
@@ -153,8 +167,9 @@ def test_a_killed_training_resumes_to_the_same_result(
         assert metrics[0][name].value == pytest.approx(metrics[1][name].value, abs=1e-4)
 
 
+@pytest.mark.usefixtures("converting_here")
 def test_killed_while_publishing_leaves_no_partial_version(
-    tmp_path: Path, stripes: Path, command: Command
+    tmp_path: Path, stripes: Path, run_here: Command
 ) -> None:
     words = fit_words(stripes, tmp_path, "--epochs", 1)
     base = tmp_path / "models" / "stripes"
@@ -165,7 +180,7 @@ def test_killed_while_publishing_leaves_no_partial_version(
     process.wait(timeout=60)
     assert versions(base) == []
     assert not (base / "1").exists()
-    done = command(*words, "--resume")
+    done = run_here(*words, "--resume")
     assert done.returncode == 0, done.stderr
     assert "1 of 1 epochs done" in done.stdout
     assert [entry.name for entry in base.iterdir()] == ["1"]
@@ -185,9 +200,9 @@ def test_a_partial_checkpoint_is_ignored(tmp_path: Path) -> None:
 
 
 def test_the_dry_run_describes_the_training_and_writes_nothing(
-    tmp_path: Path, stripes: Path, command: Command
+    tmp_path: Path, stripes: Path, run_here: Command
 ) -> None:
-    done = command(*fit_words(stripes, tmp_path, "--dry-run"))
+    done = run_here(*fit_words(stripes, tmp_path, "--dry-run"))
     assert done.returncode == 0, done.stderr
     assert "train         318 photos: down 106, level 106, slope 106" in done.stdout
     assert "28x28x1 -> 3" in done.stdout

@@ -1,5 +1,6 @@
 """Stages, schedules, and what happens when a training diverges or is interrupted."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from training.recipes.recipe import Recipe
 
 TINY = replace(
     RESIDUAL,
-    options={"side": 32, "stem": 4, "widths": (4, 8), "depths": (1, 1), "strides": (2, 2)},
+    options={"side": 32, "stem": 4, "widths": (8,), "depths": (1,), "strides": (2,)},
     epochs=6,
     batch_size=10,
     warmup=1,
@@ -32,13 +33,13 @@ TINY = replace(
 )
 
 
-class Interrupted(RunFolder):
-    """Ctrl-C right after the checkpoint of epoch 4."""
+class Observed(RunFolder):
+    """Copies the folder right after the checkpoint of epoch 4, as an interruption leaves it."""
 
     def save(self, *arguments: Any) -> TrainingState:
         state = super().save(*arguments)
         if state.epochs == 4:
-            raise KeyboardInterrupt
+            shutil.copytree(self.path, self.path.with_name("part"))
         return state
 
 
@@ -50,10 +51,10 @@ def photos(count: int, side: int, first: int = 0) -> DecodedSubset:
 
 
 def run(
-    recipe: Recipe, folder: Path, state: TrainingState | None = None
+    recipe: Recipe, run_folder: RunFolder, *, resume: bool = False
 ) -> tuple[keras.Model, TrainingState]:
-    run_folder = RunFolder(folder)
-    state = state or run_folder.begin({}, resume=False, restart=False)
+    state = run_folder.begin({}, resume=resume, restart=False)
+    assert state.epochs == 4 * resume
     held_out = photos(20, 32, 500)
     return train(recipe, 2, photos(60, 40), held_out, run_folder, state, FLOAT32)
 
@@ -76,7 +77,7 @@ def test_the_rate_rises_and_falls_to_zero() -> None:
 
 
 def test_training_learns_and_validates_on_schedule(tmp_path: Path) -> None:
-    network, state = run(replace(TINY, epochs=20), tmp_path / "run")
+    network, state = run(replace(TINY, epochs=20), RunFolder(tmp_path / "run"))
     assert network.input_shape == (None, 32, 32, 3)
     assert network.output_shape == (None, 1), "nothing of the second task is published"
     assert [row["epoch"] for row in state.history] == list(range(1, 21))
@@ -101,15 +102,8 @@ def test_validation_is_on_the_labels_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
-    whole, _ = run(TINY, tmp_path / "whole")
-    part = RunFolder(tmp_path / "part")
-
-    state = part.begin({}, resume=False, restart=False)
-    with pytest.raises(KeyboardInterrupt):
-        train(TINY, 2, photos(60, 40), photos(20, 32, 500), Interrupted(part.path), state, FLOAT32)
-    state = part.begin({}, resume=True, restart=False)
-    assert state.epochs == 4
-    resumed, _ = run(TINY, tmp_path / "part", state)
+    whole, _ = run(TINY, Observed(tmp_path / "whole"))
+    resumed, _ = run(TINY, RunFolder(tmp_path / "part"), resume=True)
     for one, two in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-5)
 
@@ -117,7 +111,7 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path: Path) -> None
 def test_a_training_that_diverges_stops_and_keeps_the_best(tmp_path: Path) -> None:
     hopeless = replace(TINY, learning_rate=1e12, optimizer="sgd", weight_decay=None, warmup=3)
     with pytest.raises(CommandError, match="the training diverged: the loss of epoch") as error:
-        run(hopeless, tmp_path / "run")
+        run(hopeless, RunFolder(tmp_path / "run"))
     assert "Try again with a lower --learning-rate than 1e+12" in str(error.value)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -23,12 +24,14 @@ from training.recipes.catalogue import RECIPES
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights without the top, in the old format that Keras's are published in."""
+    return random_weights(tmp_path_factory.mktemp("weights") / "b0.h5")
+
+
+def random_weights(path: Path) -> Path:
     keras.utils.set_random_seed(1)
-    backbone = keras.applications.EfficientNetV2B0(
+    keras.applications.EfficientNetV2B0(
         include_top=False, weights=None, input_shape=(224, 224, 3)
-    )
-    path = tmp_path_factory.mktemp("weights") / "b0.h5"
-    backbone.save(path)
+    ).save(path)
     return path
 
 
@@ -95,7 +98,20 @@ def test_a_file_without_weights_is_refused(tmp_path: Path) -> None:
         load_pretrained(finetune(), str(tmp_path / "y.weights.h5"))
 
 
-def test_the_recipe_trains_all_layers_from_a_weights_file(tmp_path: Path, weights: Path) -> None:
+@pytest.fixture
+def _shallow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """EfficientNetV2B0 with two blocks for its 21: TensorFlow takes long to trace so many."""
+    blocks = efficientnet_v2.DEFAULT_BLOCKS_ARGS["efficientnetv2-b0"]
+    shallow = partial(
+        efficientnet_v2.EfficientNetV2, 1.0, 0.1, 224, name="efficientnetv2-b0",
+        blocks_args=[blocks[0], blocks[-1] | {"input_filters": blocks[0]["output_filters"]}],
+    )  # fmt: skip
+    monkeypatch.setattr(keras.applications, "EfficientNetV2B0", shallow)
+
+
+@pytest.mark.usefixtures("_shallow")
+def test_the_recipe_trains_all_layers_from_a_weights_file(tmp_path: Path) -> None:
+    weights = random_weights(tmp_path / "shallow.h5")
     recipe = replace(RECIPES["finetune"], weights=str(weights), epochs=1, batch_size=4)
     photos = DecodedSubset(np.zeros((8, 224, 224, 3), np.uint8), np.arange(8) % 2, {})
     run = RunFolder(tmp_path / "run")

@@ -16,10 +16,10 @@ from app.model.classifier import Classifier
 from app.model.explainer import Explainer, NotExplainable, linear
 from tests import pictures
 from tests.conftest import Command, shaken
-from training.cli import CommandError
 from training.networks.architectures import cats_vs_dogs, digits, residual
+from training.publishing.convert import convert
 from training.publishing.explain_outputs import add_explain_outputs
-from training.publishing.litert import export_litert, reconvert
+from training.publishing.litert import reconvert
 
 
 def tiny_residual(classes: int = 2) -> keras.Model:
@@ -75,7 +75,7 @@ def published(folder: Path, network: keras.Model, like: Card, **changes: Any) ->
 
     folder.mkdir(parents=True)
     network.save(folder / KERAS)
-    export_litert(folder / KERAS, folder / "model.tflite", folder / EXPLAIN)
+    convert(*(str(folder / name) for name in (KERAS, LITERT, EXPLAIN)))
     (folder / EXPLAIN).unlink()
     trained = TrainingResult(network, like.name, like.labels, {}, {}, (), 1)
     _write_card(folder, _draft_card(trained, int(folder.name), folder).model_copy(update=changes))
@@ -88,6 +88,7 @@ def residual_version(tmp_path_factory: pytest.TempPathFactory, stripes_model: Pa
     return published(tmp_path_factory.mktemp("models") / "pets" / "2", tiny_residual(), card)
 
 
+@pytest.mark.usefixtures("converting_here")
 def test_a_residual_version_gets_its_explanation(residual_version: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
     reconvert(folder)
@@ -126,10 +127,10 @@ def test_the_command_converts_both_files_and_keeps_the_others(
     made = {name: sha256(folder / name) for name in (LITERT, EXPLAIN)}
     assert card.pop("files") == old.pop("files") | made
     assert card == old
-    assert command("training.export", folder).returncode == 0, "a second time does no harm"
     assert [path.name for path in tmp_path.iterdir()] == ["2"]
 
 
+@pytest.mark.usefixtures("converting_here")
 def test_missing_or_changed_files_are_converted_again(
     residual_version: Path, tmp_path: Path
 ) -> None:
@@ -139,6 +140,10 @@ def test_missing_or_changed_files_are_converted_again(
     reconvert(folder)
     assert (folder / LITERT).read_bytes() == (residual_version / LITERT).read_bytes()
     assert EXPLAIN in load_card(folder).files
+    made = {path.name: path.read_bytes() for path in folder.iterdir()}
+    reconvert(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == made
+    assert [path.name for path in tmp_path.iterdir()] == ["2"]
 
 
 def as_a_slower_conversion_left_it(folder: Path) -> None:
@@ -150,9 +155,10 @@ def as_a_slower_conversion_left_it(folder: Path) -> None:
     (folder / CARD).write_text(json.dumps(card))
 
 
-@pytest.mark.parametrize("damage", ["changed file", "no card", "wrong golden", "no network"])
+@pytest.mark.usefixtures("converting_here")
+@pytest.mark.parametrize("damage", ["changed file", "no card", "wrong golden"])
 def test_a_damaged_version_is_left_as_it_is(
-    residual_version: Path, tmp_path: Path, command: Command, damage: str
+    residual_version: Path, tmp_path: Path, run_here: Command, damage: str
 ) -> None:
     folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
     card = json.loads((folder / CARD).read_text())
@@ -160,27 +166,35 @@ def test_a_damaged_version_is_left_as_it_is(
         (folder / KERAS).write_bytes(b"other")
     elif damage == "no card":
         (folder / CARD).unlink()
-    elif damage == "wrong golden":
+    else:
         card["golden"][0]["outputs"][0] += 0.1
         (folder / CARD).write_text(json.dumps(card))
-    else:
-        (folder / KERAS).write_bytes(b"no network")
-        card["files"][KERAS] = sha256(folder / KERAS)
-        (folder / CARD).write_text(json.dumps(card))
+    refused(folder, run_here)
+
+
+def refused(folder: Path, run_here: Command) -> str:
+    """What `training.export` says, which changes nothing."""
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    done = command("training.export", folder)
+    done = run_here("training.export", folder)
     errors = [line for line in done.stderr.splitlines() if ": error: " in line]
     assert (done.returncode, len(errors)) == (2, 1), done.stderr
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    assert [path.name for path in tmp_path.iterdir()] == ["2"]
+    assert [path.name for path in folder.parent.iterdir()] == ["2"]
+    return errors[0]
 
 
-def test_a_failed_conversion_is_reported(tmp_path: Path) -> None:
-    (tmp_path / KERAS).write_text("no network")
-    with pytest.raises(CommandError, match="the conversion to LiteRT failed"):
-        export_litert(tmp_path / KERAS, tmp_path / "model.tflite", tmp_path / EXPLAIN)
+def test_a_failed_conversion_is_reported(
+    residual_version: Path, tmp_path: Path, run_here: Command
+) -> None:
+    folder = Path(shutil.copytree(residual_version, tmp_path / "2"))
+    card = json.loads((folder / CARD).read_text())
+    (folder / KERAS).write_bytes(b"no network")
+    card["files"][KERAS] = sha256(folder / KERAS)
+    (folder / CARD).write_text(json.dumps(card))
+    assert "the conversion to LiteRT failed" in refused(folder, run_here)
 
 
+@pytest.mark.usefixtures("converting_here")
 def test_a_version_with_another_last_step_has_no_evidence(
     tmp_path: Path, stripes_model: Path
 ) -> None:
