@@ -96,7 +96,7 @@ def default_of(name: str) -> str:
     if name == "threads":
         return "the cores of the process"
     default = Settings.model_fields[name].get_default(call_default_factory=True)
-    if default is None or default == ():
+    if default in (None, (), ""):
         return "none"
     if isinstance(default, Path):
         return f"`{default.relative_to(ROOT)}`"

@@ -55,11 +55,11 @@ def _eight_bit_grey(image: Image.Image) -> Image.Image:
     """Scale 9 to 16 bits of grey to 8; Pillow's `convert` would clip them at 255."""
     tags = getattr(image, "tag_v2", {})  # of a TIFF
     largest = (1 << tags.get(_BITS_PER_SAMPLE, (16,))[0]) - 1
-    values = np.asarray(image).astype(np.uint32)
-    grey = ((np.minimum(values, largest) * 255 + largest // 2) // largest).astype(np.uint8)
+    values = np.minimum(np.arange(1 << 16), largest)
+    table = ((values * 255 + largest // 2) // largest).astype(np.uint8)
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        grey = 255 - grey
+        table = 255 - table
     transparent = image.info.get("transparency")  # of a PNG: this value is transparent
     if isinstance(transparent, int):
-        grey[values == transparent] = 255
-    return Image.fromarray(grey)
+        table[transparent] = 255
+    return Image.fromarray(table[np.asarray(image)])

@@ -121,7 +121,7 @@ def _wait(client: httpx.Client, process: "subprocess.Popen[bytes]") -> None:
 
 def with_prefix() -> dict[str, str]:
     """The change that switches the example of a path prefix on."""
-    block = re.findall(r"^ +#(?:location|    |}).*$", CONFIGURATION, re.MULTILINE)
+    block = re.findall(r"^ +#(?:location|    |}|\"~).*$", CONFIGURATION, re.MULTILINE)
     return {line: line.replace("#", "", 1) for line in block if "certbot" not in line}
 
 

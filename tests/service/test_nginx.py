@@ -108,6 +108,9 @@ def test_the_page_and_its_files_work_under_a_prefix(proxy: Proxy) -> None:
     assert len(files) > 3
     for name in [*files, "model"]:
         assert proxy.client.get(urljoin("/photos/", name)).status_code == 200, name
+    assert "'/photos/openapi.json'" in proxy.client.get("/photos/docs").text
+    assert "'/openapi.json'" in proxy.client.get("/docs").text
+    assert proxy.client.get("/photos/x").json()["instance"] == "/photos/x"
     answer = proxy.client.post("/photos/predict", files={"file": PHOTO})
     assert answer.json() == proxy.client.post("/predict", files={"file": PHOTO}).json()
 

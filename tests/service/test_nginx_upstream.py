@@ -12,12 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI
 
-from app.server.server import Server
 from app.settings import Settings
 from benchmarks.harness.server import free_port
+from tests.conftest import serving
 from tests.service.busy import PHOTO
 from tests.service.nginx import CONFIGURATION, connected, problem, proxying
 
@@ -29,15 +27,10 @@ def seconds(directive: str) -> float:
     return float(re.findall(rf"^ +{directive} (\d+)s;", CONFIGURATION, re.MULTILINE)[0])
 
 
-def keep_alive() -> float:
-    config: uvicorn.Config = Server(FastAPI(), Settings()).config
-    return config.timeout_keep_alive
-
-
 def test_its_times_fit_the_services() -> None:
     upstream = CONFIGURATION[CONFIGURATION.index("upstream service") :]
     unused = float(re.findall(r"keepalive_timeout (\d+)s;", upstream)[0])
-    assert unused <= keep_alive() - 1
+    assert unused < Settings().keep_alive_seconds - 1
     assert seconds("proxy_read_timeout") > Settings().deadline_seconds
     assert Settings().max_bytes == 20 * 1024**2
     assert "client_max_body_size 20m;" in CONFIGURATION
@@ -87,15 +80,18 @@ def answer_once(connection: socket.socket) -> None:
 
 
 def test_no_request_meets_a_connection_that_the_service_closes(
-    tmp_path: Path, certificate: Path, service: httpx.Client
+    tmp_path: Path, certificate: Path
 ) -> None:
+    """With 3 and 2 seconds instead of 75 and 60."""
+    short = {"keepalive_timeout 60s;": "keepalive_timeout 2s;"}
     folders = [tmp_path / name for name in ("real", "crossing")]
     for folder in folders:
         folder.mkdir()
     with (
+        serving(Settings(keep_alive_seconds=3)) as service,
         upstream(answer_once) as (port, _),
-        proxying(folders[0], certificate, service.base_url.port or 0) as real,
-        proxying(folders[1], certificate, port) as crossing,
+        proxying(folders[0], certificate, service.base_url.port or 0, short) as real,
+        proxying(folders[1], certificate, port, short) as crossing,
         ThreadPoolExecutor(24) as pool,
     ):
 
@@ -105,7 +101,7 @@ def test_no_request_meets_a_connection_that_the_service_closes(
 
         assert post(crossing.client) == 422
         assert set(pool.map(post, [real.client] * 24)) == {422}
-        time.sleep(keep_alive() - 0.05)  # the service closes its connections from now on
+        time.sleep(3 - 0.05)  # the service closes its connections from now on
         assert post(crossing.client) == 422
         for _ in range(6):
             assert set(pool.map(post, [real.client] * 24)) == {422}

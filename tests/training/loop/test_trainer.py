@@ -93,7 +93,7 @@ def test_training_learns_and_validates_on_schedule(tmp_path: Path) -> None:
 def test_validation_is_on_the_labels_as_they_are(tmp_path: Path) -> None:
     """Label smoothing is for training only: the last loss is that of the published weights."""
     recipe = replace(TINY, epochs=2, sides=((32, 1.0),), label_smoothing=0.4)
-    network, state = run(recipe, tmp_path / "run")
+    network, state = run(recipe, RunFolder(tmp_path / "run"))
     held_out = photos(20, 32, 500)
     second = keras.ops.convert_to_numpy(network(held_out.pixels))[:, 0].astype(np.float64)
     of_truth = np.where(held_out.labels == 1, second, 1 - second)
