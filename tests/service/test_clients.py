@@ -2,8 +2,11 @@
 
 import base64
 import json
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +17,20 @@ from tests import pictures
 from tests.conftest import connect, serving
 
 PHOTO = pictures.encode(pictures.noise(1, 60, 40), "JPEG")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("form", [False, True])
+def test_a_client_that_would_like_http_2_is_answered(
+    service: httpx.Client, tmp_path: Path, form: bool
+) -> None:
+    """As Java's HttpClient does, too: it offers h2c with each first request."""
+    (tmp_path / "photo.jpg").write_bytes(PHOTO)
+    body = ["-F", "file=@photo.jpg"] if form else ["--data-binary", "@photo.jpg"]
+    kind = [] if form else ["-H", "Content-Type: image/jpeg"]
+    command = ["curl", "--silent", "--http2", *body, *kind, f"{service.base_url}/predict"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    assert json.loads(done.stdout) == service.post("/predict", files={"file": PHOTO}).json()
 
 
 @pytest.fixture(scope="module")
