@@ -122,7 +122,7 @@ class Settings(BaseSettings):
         64,
         ge=1,
         le=100_000,
-        description="photos in the service beside one for each worker; more are answered with 429",
+        description="photos in the service in addition to one for each worker; more get 429",
     )
     max_batch: int = Field(
         32, ge=1, le=1_000, description="photos in one request to /predict/batch"

@@ -1,14 +1,16 @@
 """The one place where exceptions become problems.
 
-Problem              raised by a route or the middleware     -> its own status PhotoError
-the photo cannot be used                -> 413, 415 or 422 QueueFull            too many photos are
-in the service      -> 429, with Retry-After DeadlinePassed       the answer was not ready in time
--> 504 ClientDisconnect     the client left during its upload       -> 400, which nobody reads
-ClientDisconnected   the client left while its photo waited  -> 499, which nobody reads
-NotExplainable       the served model cannot be explained    -> 404 ModelError           a model
-file changed after loading      -> 503, logged HTTPException        no such path, or a wrong method
--> 404, 405 any other            a defect of the service                 -> 500, by
-app.api.middleware.access_log
+    PhotoError          the photo cannot be used                -> 413, 415 or 422
+    QueueFull           too many photos are in the service      -> 429, with Retry-After
+    DeadlinePassed      the answer was not ready in time        -> 504
+    ClientDisconnect    the client left during its upload       -> 400, which nobody reads
+    ClientDisconnected  the client left while its photo waited  -> 499, which nobody reads
+    NotExplainable      the served model cannot be explained    -> 404
+    ModelError          a model file changed after loading      -> 503, logged
+    HTTPException       no such path, or a wrong method         -> 404, 405
+
+A `Problem` that a route or the middleware raises has its own status. The middleware
+`app.api.middleware.access_log` turns any other exception into a 500.
 """
 
 import logging

@@ -28,7 +28,7 @@ from app.imaging.repair import JPEG_END, is_complete, png_without_metadata
 # Below Pillow's own limit of 89 megapixels; the photo of a 50-megapixel phone passes.
 MAX_PIXELS = 64_000_000
 
-_PLANES = 3  # an AVIF may hold so many pictures of the largest size
+_MAX_AVIF_PICTURES = 3  # an AVIF may hold so many pictures of the largest size
 
 # EXIF orientation -> what turns the photo upright; 1 is upright.
 _TURNS = {
@@ -114,7 +114,10 @@ def _decode(
     side: int,
     target: Callable[[tuple[int, int]], tuple[int, int]],
 ) -> Image.Image:
-    """Decode, turn upright, convert to `mode` and resize to `target(upright size)`."""
+    """Decode, turn upright, convert to `mode` and resize to `target(upright size)`.
+
+    A reduced decoding keeps at least `side` pixels in both directions.
+    """
     if not data:
         raise EmptyPhoto
     name = format_of(data)
@@ -147,17 +150,17 @@ def _load(image: Image.Image, data: bytes, name: str, mode: str, side: int) -> I
     except OSError:
         if name != "JPEG":
             raise
-        ended = Image.OPEN[name][0](io.BytesIO(data + JPEG_END), "")
-        ended.draft(mode, (side, side))
-        ended.load()
-        if not is_complete(ended):
+        with_marker = Image.OPEN[name][0](io.BytesIO(data + JPEG_END), "")
+        with_marker.draft(mode, (side, side))
+        with_marker.load()
+        if not is_complete(with_marker):
             raise
-        return ended
+        return with_marker
     return image
 
 
 def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
-    """Read the header as one of the format `name`, and check the size against the limit."""
+    """Parse the header with the plugin for `name`, and check the size against the limit."""
     if name == "HEIC":
         register_heic()
     # The plugin itself instead of Image.open, which does not tell why a plugin refuses a file.
@@ -187,12 +190,12 @@ def _check_frames(data: bytes, max_pixels: int) -> None:
     if prod(largest) > max_pixels:
         raise TooManyPixels(max_pixels, largest)
     # The decoder decodes all of them: the photo or its tiles, its transparency, a gain map.
-    if sum(map(prod, sizes)) > _PLANES * max_pixels:
+    if sum(map(prod, sizes)) > _MAX_AVIF_PICTURES * max_pixels:
         raise TooManyPixels(max_pixels, None)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
-    """What turns the photo upright. Only the orientation's tag is read, whatever the others are."""
+    """What turns the photo upright. Only the orientation is read; other tags may be damaged."""
     try:
         return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # EXIF is a TIFF file of its own; its parser can raise anything
@@ -200,6 +203,6 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 
 
 def _reason(error: Exception) -> str:
-    """One short line about a decoder's failure, without line breaks or file paths."""
+    """A decoder's message in one short line, or its type if the message may have a file path."""
     words = " ".join(str(error).split())
     return words[:120] if words and "/" not in words else type(error).__name__

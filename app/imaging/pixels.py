@@ -5,7 +5,9 @@ from PIL import Image
 
 from app.imaging.errors import UnsupportedPixels
 
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # of TIFF 6.0
+# TIFF 6.0: two tags, and a value of the second one.
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
+_WHITE_IS_ZERO = 0
 
 PREMULTIPLIED = "RGBa"
 """Pillow's mode for colours that are multiplied with their opacity."""
@@ -19,8 +21,8 @@ def eight_bit(image: Image.Image, mode: str) -> Image.Image:
         mode: "L" or "RGB".
 
     Returns:
-        The picture in `mode`, or in `PREMULTIPLIED` if it has transparency. Such a picture can be
-        resized without a seam at its edges; `over_white` comes after that, on fewer pixels.
+        The picture in `mode`, or in `PREMULTIPLIED` if it has transparency. Resize such a picture
+        first, then call `over_white`: that needs less memory and makes no dark edges.
 
     Raises:
         UnsupportedPixels: the pixel type has no defined range of brightness.
@@ -46,7 +48,7 @@ def over_white(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _is_bmp_without_alpha(image: Image.Image) -> bool:
-    """Whether it is a BMP of 32 bits whose fourth byte is zero everywhere: it has no meaning."""
+    """Whether it is a BMP of 32 bits whose fourth byte is zero everywhere: padding."""
     is_bmp = image.format == "BMP" and image.mode == "RGBA"
     return is_bmp and image.getchannel("A").getextrema() == (0, 0)
 
@@ -54,9 +56,9 @@ def _is_bmp_without_alpha(image: Image.Image) -> bool:
 def _eight_bit_grey(image: Image.Image) -> Image.Image:
     """Scale 9 to 16 bits of grey to 8; Pillow's `convert` would clip them at 255."""
     tags = getattr(image, "tag_v2", {})  # of a TIFF
-    largest = (1 << tags.get(_BITS_PER_SAMPLE, (16,))[0]) - 1
-    values = np.minimum(np.arange(1 << 16), largest)
-    table = ((values * 255 + largest // 2) // largest).astype(np.uint8)
+    max_value = (1 << tags.get(_BITS_PER_SAMPLE, (16,))[0]) - 1
+    values = np.minimum(np.arange(1 << 16), max_value)
+    table = ((values * 255 + max_value // 2) // max_value).astype(np.uint8)
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         table = 255 - table
     transparent = image.info.get("transparency")  # of a PNG: this value is transparent

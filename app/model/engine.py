@@ -28,7 +28,7 @@ class Engine(Protocol):
 
     name: str
     max_batch: int
-    """The max_batch batch that is faster than its photos one by one."""
+    """The largest batch that is faster than its photos one by one."""
     exclusive: bool
     """Whether the engine runs one batch at a time, so that decoded photos wait until it is free."""
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 that bounds what the application never sees.
+"""Limits on HTTP/1.1 input that never reaches the application.
 
 A reverse proxy does more and does it better (see `deploy/nginx.conf`). These few bounds protect a
 service that has none.
@@ -22,15 +22,15 @@ _MAX_OVERHEAD = 64 * 1024  # bytes of a head, of trailers, or of a chunk's frami
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with three changes.
 
-    A head that takes too long gets 408. More than 64 KiB that are neither a whole head nor a
-    part of a body get 431. A request to upgrade the connection is answered as if it did not
-    ask (RFC 9110, section 7.8).
+    A head that takes too long gets 408. More than 64 KiB of head, trailers or chunk framing without
+    a complete head or a part of a body get 431. A request to upgrade the connection is answered as
+    if it did not ask (RFC 9110, section 7.8).
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.access_log = False  # app.api.middleware.access_log writes it, with the request's id
-        self.parser = _Parser(self)  # type: ignore[assignment]  # all of a parser that is used
+        self.parser = _Parser(self)  # type: ignore[assignment]  # it has all members that uvicorn uses
         # The application is the one that create_app made.
         self._seconds: float = self.config.app.state.settings.upload_seconds  # type: ignore[union-attr]
         self._timer: asyncio.TimerHandle | None = None
@@ -94,7 +94,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._in_head:
             self._start_timer()
         elif self.cycle.response_complete and self.timeout_keep_alive_task is None:
-            # What came in has stopped uvicorn's timer without beginning another request.
+            # The data has stopped uvicorn's keep-alive timer, but no request has begun: restart it.
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
@@ -124,15 +124,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """Answer outside of the application, unless an answer has begun, and hang up."""
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
             path = self.url.partition(b"?")[0].decode("ascii", "replace")
-            number = self._request_id()
-            members = {"instance": problems.shortened(path), "request_id": number}
+            identifier = self._request_id()
+            members = {"instance": problems.shortened(path), "request_id": identifier}
             body = json.dumps(problems.details(problem) | members).encode()
             head = (
                 f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
                 f"Content-Type: {problems.MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
-                f"{request_id.HEADER}: {number}\r\nConnection: close\r\n\r\n"
+                f"{request_id.HEADER}: {identifier}\r\nConnection: close\r\n\r\n"
             )
             self.transport.write(head.encode() + body)
         self.transport.close()

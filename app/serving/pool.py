@@ -1,4 +1,4 @@
-"""Threads that take waiting items in order of arrival, a batch at a time, without a timer."""
+"""Threads that take waiting items in order of arrival, a batch at a time."""
 
 import threading
 import time
@@ -20,9 +20,9 @@ class WorkerPool(Generic[T, R]):
         work: called with a batch in order of arrival, returns one result for each item. A result
             that is an exception is raised by the item's future. An exception that `work` raises
             is raised by all futures of the batch.
-        threads: the number of batches in work at a time.
+        threads: the number of threads; each works on one batch at a time.
         can_join: called with a batch and the next waiting item; whether the item joins the batch.
-            It is asked when a thread is free and more items wait than threads are idle.
+            It is asked only if more items wait than other threads are idle.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class WorkerPool(Generic[T, R]):
     def _run(self) -> None:
         runtime.lower_priority()
         while (batch := self._take()) is not None:
-            _settle(self._work, *batch)
+            _run_batch(self._work, *batch)
             del batch  # an idle thread must not keep a photo in memory
             with self._changed:
                 self.busy -= 1
@@ -89,20 +89,20 @@ class WorkerPool(Generic[T, R]):
         """The next batch, or None after `stop`; counts the thread as busy."""
         with self._changed:
             while not self._stopped:
-                futures, items = self._next()
+                futures, items = self._pop_batch()
                 if items:
                     self.busy += 1
                     return futures, items
                 self._changed.wait()
             return None
 
-    def _next(self) -> "tuple[list[Future[R]], list[T]]":
+    def _pop_batch(self) -> "tuple[list[Future[R]], list[T]]":
         futures: list[Future[R]] = []
         items: list[T] = []
         while self._waiting:
             future, item = next(iter(self._waiting.items()))
             # Each idle thread gets one item before any thread gets a second one.
-            idle = len(self._threads) - self.busy - 1
+            idle = len(self._threads) - self.busy - 1  # this thread is not counted as busy yet
             if items and (len(self._waiting) <= idle or not self._can_join(items, item)):
                 break
             del self._waiting[future]
@@ -112,7 +112,7 @@ class WorkerPool(Generic[T, R]):
         return futures, items
 
 
-def _settle(
+def _run_batch(
     work: Callable[[list[T]], Sequence[R | Exception]], futures: "list[Future[R]]", items: list[T]
 ) -> None:
     """Do the work, and give each item of the batch its result, or all of them the error."""

@@ -1,6 +1,6 @@
-"""Takes the photos of all requests through admission, the workers and the engine, in time.
+"""Admits photos, runs them through the workers and the engine, and keeps the deadline.
 
-On a CPU a worker decodes a photo, or two that wait, and runs the network on them, so that a photo
+On a CPU a worker decodes up to two waiting photos and runs the network on them, so that a photo
 changes threads only twice. An engine that runs one batch at a time has a queue of its own, in
 which decoded photos wait until it is free.
 """
@@ -29,7 +29,7 @@ from app.serving.worker import (
 )
 
 T = TypeVar("T")
-Disconnected = Callable[[], Coroutine[Any, Any, None]]
+WaitForDisconnect = Callable[[], Coroutine[Any, Any, None]]
 
 
 class DeadlinePassed(Exception):
@@ -59,7 +59,7 @@ class Predictor:
 
     Args:
         threads: the number of workers.
-        max_queue: photos that may be in the service beside one for each worker.
+        max_queue: photos that may be in the service in addition to one for each worker.
         deadline: seconds for waiting and work together.
         on_batch: called with the size of every batch that the engine has run.
     """
@@ -75,15 +75,15 @@ class Predictor:
         self._deadline = deadline
         self._on_batch = on_batch
         self._workers: WorkerPool[Job, Any] = WorkerPool(self._work, threads, can_batch)
-        self._batches: WorkerPool[tuple[Classifier, np.ndarray], Any] | None = None
+        self._engine_pool: WorkerPool[tuple[Classifier, np.ndarray], Any] | None = None
 
     @property
     def waiting(self) -> int:
         """The number of photos that wait for a worker or for the engine."""
-        return len(self._workers) + (len(self._batches) if self._batches else 0)
+        return len(self._workers) + (len(self._engine_pool) if self._engine_pool else 0)
 
     async def predict(
-        self, classifier: Classifier, data: bytes, disconnected: Disconnected
+        self, classifier: Classifier, data: bytes, disconnected: WaitForDisconnect
     ) -> Answer:
         """Classify one photo.
 
@@ -100,7 +100,7 @@ class Predictor:
         return await self._bounded(lambda: self._predict(classifier, data), disconnected)
 
     async def predict_all(
-        self, classifier: Classifier, photos: Sequence[bytes], disconnected: Disconnected
+        self, classifier: Classifier, photos: Sequence[bytes], disconnected: WaitForDisconnect
     ) -> list[Answer | PhotoError]:
         """Classify several photos, each for itself; otherwise like `predict`."""
 
@@ -114,7 +114,7 @@ class Predictor:
 
         return await self._bounded(each, disconnected, len(photos))
 
-    async def run(self, job: Callable[[], T], disconnected: Disconnected) -> T:
+    async def run(self, job: Callable[[], T], disconnected: WaitForDisconnect) -> T:
         """Run another job about one photo in a worker; otherwise like `predict`."""
         return await self._bounded(
             lambda: asyncio.wrap_future(self._workers.submit(job)), disconnected
@@ -123,11 +123,11 @@ class Predictor:
     def stop(self) -> None:
         """Let the jobs in work finish, and end the threads."""
         self._workers.stop()
-        if self._batches:
-            self._batches.stop()
+        if self._engine_pool:
+            self._engine_pool.stop()
 
     async def _bounded(
-        self, work: Callable[[], Awaitable[T]], disconnected: Disconnected, photos: int = 1
+        self, work: Callable[[], Awaitable[T]], disconnected: WaitForDisconnect, photos: int = 1
     ) -> T:
         self.admission.admit(photos)
         try:
@@ -155,15 +155,17 @@ class Predictor:
     def _predict(self, classifier: Classifier, data: bytes) -> Awaitable[Answer]:
         arrived = time.perf_counter()
         if classifier.engine.exclusive:
-            return self._predict_in_turn(classifier, data, arrived)
+            return self._predict_exclusive(classifier, data, arrived)
         return asyncio.wrap_future(self._workers.submit(PhotoJob(classifier, data, arrived)))
 
-    async def _predict_in_turn(self, classifier: Classifier, data: bytes, arrived: float) -> Answer:
-        if self._batches is None:
-            self._batches = WorkerPool(self._infer, 1, can_batch_decoded)
+    async def _predict_exclusive(
+        self, classifier: Classifier, data: bytes, arrived: float
+    ) -> Answer:
+        if self._engine_pool is None:
+            self._engine_pool = WorkerPool(self._infer, 1, can_batch_decoded)
         decoding = self._workers.submit(partial(decode, classifier, data))
         photo: Decoded = await asyncio.wrap_future(decoding)
-        waiting = self._batches.submit((classifier, photo.pixels))
+        waiting = self._engine_pool.submit((classifier, photo.pixels))
         outputs, taken, done = await asyncio.wrap_future(waiting)
         prediction = classifier.label(outputs)
         return Answer(prediction, photo.queued(arrived, taken), photo.seconds, done - taken)

@@ -1,4 +1,4 @@
-"""What a worker does with a photo, and which waiting photos form a batch."""
+"""The jobs of a worker, the decoding, and which jobs may form a batch."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from app.model.classifier import Classifier
 
 @dataclass(frozen=True)
 class PhotoJob:
-    """A photo to classify; `arrived` is the time of its arrival."""
+    """A photo to classify; `arrived` is `time.perf_counter()` at its arrival."""
 
     classifier: Classifier
     data: bytes
@@ -41,7 +41,7 @@ class Decoded:
 Job = PhotoJob | Callable[[], Any]
 
 # Bytes of a file. Decoding a larger one would delay the answers to the rest of its batch.
-_HEAVY = 512 * 1024
+_MAX_BATCHED_BYTES = 512 * 1024
 
 
 def can_batch(jobs: list[Job], job: Job) -> bool:
@@ -52,7 +52,7 @@ def can_batch(jobs: list[Job], job: Job) -> bool:
         and isinstance(job, PhotoJob)
         and job.classifier is first.classifier
         and len(jobs) < first.classifier.engine.max_batch
-        and max(len(first.data), len(job.data)) <= _HEAVY
+        and max(len(first.data), len(job.data)) <= _MAX_BATCHED_BYTES
     )
 
 
@@ -69,7 +69,7 @@ def decode_or_error(photo: PhotoJob) -> Decoded | Exception:
     try:
         return decode(photo.classifier, photo.data)
     except PhotoError as error:
-        # Its traceback has frames that will refer to it: a reference cycle that keeps the photo.
+        # The frames of its traceback refer back to it: that cycle would keep the photo in memory.
         error.__traceback__ = error.__cause__ = error.__context__ = None
         return error
     except Exception as error:  # a defect; the log needs the traceback

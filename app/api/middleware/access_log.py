@@ -1,4 +1,4 @@
-"""Around every request: its metrics, its log line, the security headers, and the 500."""
+"""Metrics, log lines and security headers of every request; unexpected exceptions become 500."""
 
 import asyncio
 import logging
@@ -25,16 +25,16 @@ _HEADERS = {
     b"x-frame-options": b"DENY",
 }
 _POLICY = b"content-security-policy"
-_NOTHING = b"default-src 'none'; frame-ancestors 'none'"
-# FastAPI's pages of the API reference have a script of their own inline, and draw with styles.
-_OWN = (
+_DEFAULT_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+# FastAPI's pages of the API reference need inline scripts and styles.
+_REFERENCE_POLICY = (
     b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     b"img-src 'self' data: blob:; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
 class AccessLog:
-    """Records every request. Pure ASGI, like everything that every photo goes through."""
+    """Records every request. Pure ASGI, because Starlette's BaseHTTPMiddleware is slower."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -48,7 +48,7 @@ class AccessLog:
             return
         started, status = time.perf_counter(), 0
 
-        async def observed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -56,13 +56,13 @@ class AccessLog:
             await send(message)
 
         try:
-            await self._app(scope, receive, observed)
+            await self._app(scope, receive, send_with_headers)
         except Exception:
             logger.exception("%s %s failed", scope["method"], _path(scope))
             if status:  # half an answer is out: only the server can end it
                 raise
             answer = problems.response(scope, problems.internal_error())
-            await answer(scope, receive, observed)
+            await answer(scope, receive, send_with_headers)
         finally:
             self._record(scope, status, time.perf_counter() - started)
 
@@ -96,7 +96,7 @@ class RefusalLog:
 
     def __init__(self, seconds: float = 1.0) -> None:
         self._seconds = seconds
-        self._counted: int | None = None  # None: the next refusal gets a line
+        self._counted: int | None = None  # since the last line; None: no interval is running
 
     def should_log(self) -> bool:
         """Whether the refusal that has just happened gets a line; it is counted if not."""
@@ -117,17 +117,19 @@ class RefusalLog:
 
 
 def _with_headers(path: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """An answer's headers, and those that every answer to a request for `path` has."""
+    """An answer's headers, and the security headers for its path."""
     headers = list(headers)
     present = {name.lower() for name, _ in headers}
     headers.extend(item for item in _HEADERS.items() if item[0] not in present)
     if _POLICY not in present:
-        headers.append((_POLICY, _OWN if path.startswith(_REFERENCE) else _NOTHING))
+        headers.append(
+            (_POLICY, _REFERENCE_POLICY if path.startswith(_REFERENCE) else _DEFAULT_POLICY)
+        )
     return headers
 
 
 def _route(scope: Scope) -> str:
-    """The route's pattern: as many label values as there are routes, whatever is asked for."""
+    """The route's pattern, or "other" for unknown paths: clients cannot add values to the label."""
     path = getattr(scope.get("route"), "path", None)
     if path is None and route_path(scope) in PHOTOS | PROBES:
         path = route_path(scope)  # refused before it was routed
