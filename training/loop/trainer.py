@@ -19,7 +19,7 @@ from training.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class Stage:
-    """The epochs up to `end`, counted from 1, with photos of one side (None: that of the decoded photos)."""
+    """The epochs up to `end`, counted from 1, with photos of one side (None: as decoded)."""
 
     side: int | None
     end: int
