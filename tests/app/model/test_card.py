@@ -22,12 +22,13 @@ from app.model.card import (
     sha256,
     versions,
 )
+from tests.versions import DIGITS
 
 
 @pytest.fixture
-def folder(stripes_model: Path, tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A copy of a real version folder, to be damaged."""
-    return Path(shutil.copytree(stripes_model, tmp_path / "stripes" / "1"))
+    return Path(shutil.copytree(DIGITS, tmp_path / "digits" / "1"))
 
 
 def edit(folder: Path, **changes: Any) -> None:
@@ -35,13 +36,13 @@ def edit(folder: Path, **changes: Any) -> None:
     (folder / CARD).write_text(json.dumps(card | changes))
 
 
-def test_a_published_folder_loads(folder: Path) -> None:
-    card = load_card(folder)
+def test_a_published_folder_loads(stripes_model: Path) -> None:
+    card = load_card(stripes_model)
     assert card.labels == ("down", "level", "slope")
     assert card.outputs == 3
     plots = {"training.png", "evaluation.png"}
     assert set(card.files) == {KERAS, LITERT, EXPLAIN, "README.md"} | plots
-    assert {entry.name for entry in folder.iterdir()} == {CARD, *card.files}
+    assert {entry.name for entry in stripes_model.iterdir()} == {CARD, *card.files}
 
 
 @pytest.mark.parametrize("name", [KERAS, LITERT, "README.md", "training.png"])

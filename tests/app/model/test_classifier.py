@@ -14,6 +14,7 @@ from app.model.classifier import Classifier
 from app.model.litert import LiteRTEngine
 from tests import pictures
 from tests.conftest import ROOT, striped
+from tests.versions import DIGITS
 
 
 class Fixed:
@@ -34,8 +35,8 @@ class Fixed:
 
 
 @pytest.fixture
-def card(stripes_model: Path) -> Card:
-    return load_card(stripes_model)
+def card() -> Card:
+    return load_card(DIGITS).model_copy(update={"labels": ("down", "level", "slope")})
 
 
 @pytest.mark.parametrize(
@@ -76,15 +77,13 @@ def test_pixels_and_bytes_get_the_same_answer() -> None:
     assert classifier.predict(data) == classifier.predict_pixels(pixels[np.newaxis])[0]
 
 
-def test_a_broken_photo_is_the_photos_fault(stripes_model: Path) -> None:
+def test_a_broken_photo_is_the_photos_fault() -> None:
     with pytest.raises(BrokenPhoto):
-        Classifier.load(stripes_model).predict(b"\xff\xd8\xff\xe0")
+        Classifier.load(DIGITS).predict(b"\xff\xd8\xff\xe0")
 
 
-def test_a_model_that_answers_otherwise_than_its_card_says_is_refused(
-    stripes_model: Path, tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(stripes_model, tmp_path / "1"))
+def test_a_model_that_answers_otherwise_than_its_card_says_is_refused(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(DIGITS, tmp_path / "1"))
     card = json.loads((folder / CARD).read_text())
     card["golden"][0]["outputs"][0] += 0.01
     (folder / CARD).write_text(json.dumps(card))
@@ -94,7 +93,7 @@ def test_a_model_that_answers_otherwise_than_its_card_says_is_refused(
 
 @pytest.mark.parametrize("row", [0, 2, 3])
 def test_golden_predictions_are_checked_alone_and_together(
-    stripes_model: Path, monkeypatch: pytest.MonkeyPatch, row: int
+    monkeypatch: pytest.MonkeyPatch, row: int
 ) -> None:
     ran: list[tuple[int, bool]] = []
     run = LiteRTEngine.run
@@ -108,7 +107,7 @@ def test_golden_predictions_are_checked_alone_and_together(
 
     monkeypatch.setattr(LiteRTEngine, "run", wrong_together)
     with pytest.raises(ModelError, match=f"does not reproduce the card's golden prediction {row}"):
-        Classifier.load(stripes_model, threads=2)
+        Classifier.load(DIGITS, threads=2)
     assert ran[-5:] == [(1, False), (1, True), (1, False), (1, True), (4, False)]
 
 

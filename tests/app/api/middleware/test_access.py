@@ -1,0 +1,213 @@
+"""Which requests reach the application, without a server in between."""
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.api.api_keys import ApiKeys
+from app.api.middleware.access import AccessControl
+from app.serving.admission import Admission
+
+CLASSIFIER = object()
+SENT: list[Any] = [{"type": "http.request", "body": b"photo"}]
+
+
+class Application:
+    """Remembers what it is called with, and answers 204."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, Any, Any]] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.calls.append((scope, receive, send))
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+
+class Answer:
+    """The answer to one request, and whether the application gave it."""
+
+    def __init__(self, sent: list[Any], application: Application) -> None:
+        self.status = sent[0]["status"]
+        self.headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        self.problem = json.loads(sent[1]["body"]) if self.status != 204 else {}
+        self.passed = bool(application.calls)
+        if self.passed:
+            assert self.status == 204
+            assert application.calls[0][0]["state"]["classifier"] is CLASSIFIER
+
+
+def ask(
+    path: str = "/model",
+    method: str = "GET",
+    *,
+    keys: tuple[str, ...] = (),
+    hosts: tuple[str, ...] = (),
+    draining: bool = False,
+    full: bool = False,
+    **headers: str,
+) -> Answer:
+    """Send one request through the access control. `x_api_key` is the header X-API-Key."""
+    admission = Admission(2)
+    admission.admit(2 if full else 1)
+    application, sent = Application(), []
+
+    async def receive() -> Any:
+        return SENT[0]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    raw = [
+        (name.replace("_", "-").encode(), value.encode("latin-1"))
+        for name, value in headers.items()
+    ]
+    scope = {
+        "type": "http", "path": path, "method": method, "headers": raw,
+        "app": SimpleNamespace(state=SimpleNamespace(draining=draining)),
+        "state": {
+            "watcher": SimpleNamespace(classifier=CLASSIFIER),
+            "predictor": SimpleNamespace(admission=admission),
+        },
+    }  # fmt: skip
+    control = AccessControl(application, ApiKeys(keys), hosts)
+    asyncio.run(control(scope, receive, send))
+    if application.calls:
+        assert application.calls == [(scope, receive, send)]
+    return Answer(sent, application)
+
+
+def test_what_is_no_request_passes_untouched() -> None:
+    application = Application()
+    received: list[Any] = []
+
+    async def send(message: Any) -> None:
+        received.append(message)
+
+    scope, receive = {"type": "lifespan"}, object()
+    control = AccessControl(application, ApiKeys(["key"]), ["host"])
+    asyncio.run(control(scope, receive, send))  # type: ignore[arg-type]
+    assert application.calls == [(scope, receive, send)]
+    assert scope == {"type": "lifespan"}
+
+
+def test_without_keys_and_hosts_everybody_is_let_in() -> None:
+    assert ask().passed
+    assert ask("/predict", "POST").passed
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_probe_is_always_answered(path: str) -> None:
+    assert ask(path, "POST", keys=("key",), hosts=("a",), draining=True, full=True).passed
+
+
+@pytest.mark.parametrize(
+    ("host", "passes"),
+    [
+        ("example.org", True),
+        ("EXAMPLE.ORG:8000", True),
+        ("www.example.org", False),
+        ("a.wild.org:80", True),
+        ("wild.org", False),
+        ("[::1]", True),
+        ("[::1]:8000", True),
+        ("[::2]:8000", False),
+        ("other", False),
+        ("", False),
+        ("XXXX", False),
+    ],
+)
+def test_the_host_has_to_be_one_of_those_named(host: str, passes: bool) -> None:
+    answer = ask(hosts=("Example.org", "*.Wild.org", "[[]::1]"), host=host)
+    assert answer.passed == passes
+    if not passes:
+        assert answer.status == 400
+        assert answer.problem["type"].endswith("unknown-host")
+        assert answer.problem["title"] == "The host is not served here"
+        assert answer.problem["detail"].startswith("The Host header names none of the hosts")
+        assert answer.problem["instance"] == "/model"
+
+
+def test_a_request_without_a_host_is_refused_where_hosts_are_named() -> None:
+    assert ask(hosts=("example.org",)).status == 400
+
+
+def test_a_draining_service_takes_no_requests() -> None:
+    answer = ask("/", draining=True)
+    assert (answer.status, answer.passed) == (503, False)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x_api_key": "key"},
+        {"x_api_key": "clé"},
+        {"authorization": "Bearer key"},
+        {"authorization": "bEARER   key  "},
+        {"x_api_key": "key", "authorization": "Bearer wrong"},
+    ],
+)
+def test_each_key_lets_in(headers: dict[str, str]) -> None:
+    sent = {name: value.encode().decode("latin-1") for name, value in headers.items()}
+    assert ask(keys=("key", "clé"), **sent).passed
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"x_api_key": ""},
+        {"x_api_key": "", "authorization": "Bearer key"},
+        {"authorization": "key"},
+        {"authorization": "Bearer"},
+        {"authorization": "Basic key"},
+    ],
+)
+def test_a_request_without_a_key_is_told_how_to_send_it(headers: dict[str, str]) -> None:
+    answer = ask(keys=("key", "XXXX"), **headers)
+    assert (answer.status, answer.passed) == (401, False)
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.problem["type"].endswith("key-missing")
+    assert answer.problem["title"] == "An API key is needed"
+    assert answer.problem["detail"].startswith("Send a key as X-API-Key: KEY, or as Authorization")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x_api_key": "wrong"},
+        {"x_api_key": "wrong", "authorization": "Bearer key"},
+        {"authorization": "Bearer wrong"},
+        {"authorization": "Bearer two words"},
+    ],
+)
+def test_a_wrong_key_is_refused(headers: dict[str, str]) -> None:
+    answer = ask(keys=("key", "words"), **headers)
+    assert (answer.status, answer.passed) == (403, False)
+    assert "www-authenticate" not in answer.headers
+    assert answer.problem["type"].endswith("key-refused")
+    assert answer.problem["title"] == "The API key is refused"
+    assert answer.problem["detail"] == "The key is none of those that this service accepts."
+
+
+def test_public_paths_need_no_key() -> None:
+    assert ask("/docs", keys=("key",)).passed
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/explain", "/layers"])
+def test_a_full_queue_takes_no_photo(path: str) -> None:
+    answer = ask(path, "POST", full=True)
+    assert (answer.status, answer.passed) == (429, False)
+    assert answer.problem["actual"] == 2
+    assert ask(path, "POST").passed
+
+
+def test_a_full_queue_is_no_matter_of_other_requests() -> None:
+    assert ask("/predict", "GET", full=True).passed
+    assert ask("/model", "POST", full=True).passed
+
+
+def test_a_key_is_asked_for_before_the_queue() -> None:
+    assert ask("/predict", "POST", keys=("key",), full=True).status == 401
