@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from app.explain.attribution import explain
+from app.explain.attribution import by_label, explain
 from app.model.card import Input, load_card
 from app.model.classifier import Classifier
 from app.model.explainer import Terms
@@ -24,11 +24,11 @@ def test_rows_lie_along_the_height_and_columns_along_the_width() -> None:
     terms = Terms(probabilities, maps.sum((0, 1)) + bias, maps, bias)
     classifier: Any = SimpleNamespace(
         card=card,
-        pixels=lambda data: data,
-        explainer=SimpleNamespace(terms=lambda _: terms),
+        pixels={b"photo": "pixels"}.__getitem__,
+        explainer=SimpleNamespace(terms={"pixels": terms}.__getitem__),
         label=Classifier(card, cast(Any, None)).label,
     )
-    found = explain(classifier, b"")
+    found = explain(classifier, b"photo")
     assert found.rows == pytest.approx([(9 + 4 * place) / 28 for place in range(3)])
     assert found.columns == pytest.approx([(9 + 4 * place) / 44 for place in range(7)])
     for number, (label, evidence) in enumerate(found.evidence.items()):
@@ -36,3 +36,25 @@ def test_rows_lie_along_the_height_and_columns_along_the_width() -> None:
         np.testing.assert_array_equal(evidence.map, maps[..., number])
         assert evidence.bias == bias[number]
     assert found.prediction.label == card.labels[0]
+
+
+def test_the_first_label_of_a_sigmoid_has_the_opposite_evidence() -> None:
+    changes = {"labels": ("cat", "dog"), "activation": "sigmoid"}
+    card = load_card(DIGITS).model_copy(update=changes)
+    maps = np.array([[[3], [0]], [[-1], [5]]], np.float32)
+    terms = Terms(np.array([0.9]), np.array([9.5]), maps, np.array([2.5]))
+    found = by_label(card, terms)
+    assert list(found) == ["cat", "dog"]
+    assert found["dog"].map.tolist() == [[3, 0], [-1, 5]]
+    assert (found["dog"].bias, found["dog"].logit) == (2.5, 9.5)
+    assert found["cat"].map.tolist() == [[-3, 0], [1, -5]]
+    assert not np.signbit(found["cat"].map[0, 1])
+    assert (found["cat"].bias, found["cat"].logit) == (-2.5, -9.5)
+
+
+def test_evidence_for_another_number_of_labels_is_a_defect() -> None:
+    card = load_card(DIGITS)
+    more = card.model_copy(update={"labels": (*card.labels, "ten"), "activation": "sigmoid"})
+    maps = np.zeros((1, 1, 1), np.float32)
+    with pytest.raises(ValueError, match="zip"):
+        by_label(more, Terms(np.zeros(1), np.zeros(1), maps, np.zeros(1)))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.imaging.decode import decode
 from app.imaging.errors import BrokenPhoto
@@ -122,3 +124,30 @@ def test_the_card_decides_the_size(card: Card) -> None:
     other = card.model_copy(update={"input": Input(height=20, width=30, channels=3)})
     Classifier(other, Spy(0.2, 0.5, 0.3)).predict(pictures.encode(pictures.gradient()))
     assert sizes == [(1, 20, 30, 3)]
+
+
+PROBABILITY = st.floats(0, 1, width=32)
+ANY = settings(max_examples=50, derandomize=True, deadline=None)
+
+
+@given(PROBABILITY)
+@ANY
+def test_any_sigmoid_gives_two_probabilities(output: float) -> None:
+    two = {"labels": ("cat", "dog"), "activation": "sigmoid"}
+    got = Classifier(load_card(DIGITS).model_copy(update=two), Fixed()).label(np.array([output]))
+    assert got.probabilities == {"cat": 1 - output, "dog": output}
+    assert got.label == ("dog" if output > 0.5 else "cat")
+    assert got.probability == max(output, 1 - output)
+
+
+@given(st.lists(st.floats(-30, 30), min_size=10, max_size=10, unique=True))
+@ANY
+def test_any_softmax_gives_a_probability_a_label(logits: list[float]) -> None:
+    outputs = np.exp(logits) / np.exp(logits).sum()
+    card = load_card(DIGITS)
+    got = Classifier(card, Fixed()).label(outputs)
+    assert list(got.probabilities) == list(card.labels)
+    assert list(got.probabilities.values()) == outputs.tolist()
+    assert sum(got.probabilities.values()) == pytest.approx(1)
+    assert got.label == card.labels[int(outputs.argmax())]
+    assert got.probability == outputs.max()

@@ -1,6 +1,8 @@
 """Which version is served: the newest that can be, a pinned one, and never a broken one."""
 
+import asyncio
 import gc
+import logging
 import os
 import shutil
 import threading
@@ -20,7 +22,7 @@ from app.serving.model_watcher import ModelWatcher
 from app.settings import Settings
 from tests import pictures
 from tests.conftest import serving
-from tests.versions import damage, publish, repair
+from tests.versions import DIGITS, damage, publish, repair
 
 PHOTO = pictures.encode(pictures.noise(1))
 
@@ -92,6 +94,70 @@ def test_a_refused_version_is_tried_again_when_told_to(tmp_path: Path) -> None:
     served.check()
     assert (tries, served.classifier.card.version) == (["2", "2"], 2)
     assert served.refused == {}
+
+
+def test_a_change_of_versions_is_logged_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    publish(tmp_path, 3)
+    metrics = Metrics()
+    served = ModelWatcher(Classifier.load(tmp_path), Classifier.load, tmp_path, None, metrics)
+    publish(tmp_path, 5, broken=True)
+    publish(tmp_path, 4)
+    served.check()
+    assert caplog.messages[1] == "serving digits version 4 instead of 3"
+    refusal, changed = caplog.messages[0].split(": ", 1)
+    assert refusal == "version 5 is refused, 3 is served on"
+    assert changed.startswith(f"{tmp_path / '5'}/model.tflite: its SHA-256 is")
+    text = metrics.text().decode()
+    assert 'model_refused{version="5"} 1.0' in text
+    assert 'model_info{engine="litert",name="digits",version="4"} 1.0' in text
+    assert "model_swaps_total 1.0" in text
+    assert "model_refusals_total 1.0" in text
+    repair(tmp_path / "5")
+    served.check()
+    assert served.classifier.card.version == 5
+    assert "model_refused{" not in metrics.text().decode()
+
+
+def test_a_refusal_tells_clients_no_path(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    publish(tmp_path, 2)
+
+    def load(folder: Path) -> Classifier:
+        raise ModelError(f"{folder}/a.tflite, ../b/c.keras and ~/d/e.json: 1/2 of it, x=/f/g/h")
+
+    served = ModelWatcher(Classifier.load(tmp_path, version=1), load, tmp_path, None, Metrics())
+    served.check()
+    assert served.refused == {"2": "a.tflite, c.keras and e.json: 1/2 of it, x=h"}
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01])
+def test_watching_goes_on_after_a_defect(caplog: pytest.LogCaptureFixture, seconds: float) -> None:
+    served = watcher(DIGITS)
+    checks: list[int] = []
+
+    def check() -> None:
+        checks.append(len(checks))
+        if len(checks) == 1:
+            raise RuntimeError("a defect")
+
+    async def run() -> None:
+        task = asyncio.create_task(served.watch(seconds))
+        for wanted in (1, 2):
+            if not seconds:
+                await asyncio.sleep(0.05)
+                assert len(checks) == wanted - 1  # only when told to
+                served.check_now()
+            while len(checks) < wanted:
+                await asyncio.sleep(0.005)
+        task.cancel()
+
+    served.check = check  # type: ignore[method-assign]
+    asyncio.run(asyncio.wait_for(run(), 10))
+    assert caplog.messages == ["looking for another version failed"]
+    assert "a defect" in caplog.text
 
 
 def test_damage_to_the_served_version_changes_nothing(tmp_path: Path) -> None:
