@@ -10,6 +10,7 @@ from app.model.card import load_card
 from app.model.classifier import Classifier, Prediction
 from tests import pictures
 from tests.conftest import Command, striped
+from tests.versions import DIGITS
 from training.cli import CommandError
 from training.data.samples import Sample
 from training.evaluation.evaluator import evaluate
@@ -36,9 +37,10 @@ def samples(*answers: tuple[int, str]) -> list[Sample]:
 
 
 @pytest.fixture
-def scripted(stripes_model: Path) -> Scripted:
-    real = Classifier.load(stripes_model)
-    return Scripted(real.card, real.engine)
+def scripted() -> Scripted:
+    real = Classifier.load(DIGITS)
+    labels = {"labels": ("down", "level", "slope")}
+    return Scripted(real.card.model_copy(update=labels), real.engine)
 
 
 def test_accuracy_confusion_and_log_loss(scripted: Scripted) -> None:

@@ -5,6 +5,9 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
 
 from training.evaluation.metrics import Evaluation, wilson_interval
 
@@ -116,3 +119,67 @@ def test_coverage_and_accuracy_at_a_confidence() -> None:
     assert row.coverage == 0.75
     assert row.accuracy == pytest.approx(2 / 3)
     assert result.coverage_at(0.999).accuracy is None
+
+
+@given(labels=st.integers(2, 4), photos=st.integers(1, 60), seed=st.integers(0, 999))
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_any_evaluation_has_the_figures_of_scikit_learn(
+    labels: int, photos: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    probabilities = random.dirichlet(np.full(labels, 0.7), photos)
+    truths = random.integers(0, labels, photos)
+    result = Evaluation(tuple("abcd"[:labels]), ("",) * photos, truths, probabilities, {})
+    every, answers = range(labels), probabilities.argmax(axis=1)
+    assert result.log_loss == pytest.approx(
+        metrics.log_loss(truths, probabilities, labels=every), rel=1e-5
+    )
+    hot = np.eye(labels)[truths]
+    squares = ((hot - probabilities) ** 2).sum() / photos
+    assert result.brier == pytest.approx(squares / 2 if labels == 2 else squares)
+    assert result.accuracy.value == metrics.accuracy_score(truths, answers)
+    if len(set(truths)) < labels:
+        assert result.auroc is None
+    else:
+        areas = [metrics.roc_auc_score(truths == each, probabilities[:, each]) for each in every]
+        assert result.auroc == pytest.approx(np.mean(areas))
+    by_class = result.by_class()
+    for name, score in (("precision", metrics.precision_score), ("recall", metrics.recall_score)):
+        expected = score(truths, answers, labels=every, average=None, zero_division=0)
+        assert [getattr(each, name) for each in by_class.values()] == pytest.approx(list(expected))
+    for bound in (0.3, 0.6, 0.9):
+        sure = probabilities.max(axis=1) >= bound
+        row = result.coverage_at(bound)
+        assert row.coverage == pytest.approx(sure.sum() / photos)
+        right = int((answers == truths)[sure].sum())
+        assert row.accuracy == (pytest.approx(right / sure.sum()) if sure.any() else None)
+
+
+@given(photos=st.integers(1, 70), seed=st.integers(0, 999))
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_any_calibration_error_is_that_of_the_formula(photos: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    second, truths = random.uniform(0, 1, photos), random.integers(0, 2, photos)
+    confidences = np.maximum(second, 1 - second)
+    right = (second > 0.5) == truths
+    gaps, start, order = 0.0, 0, np.argsort(confidences)
+    bins = min(15, photos)
+    for number in range(bins):
+        size = photos // bins + (number < photos % bins)
+        rows = order[start : start + size]
+        gaps += abs(confidences[rows].sum() - right[rows].sum())
+        start += size
+    assert binary(list(truths), list(second)).calibration_error == pytest.approx(gaps / photos)
+
+
+def test_a_photo_exactly_at_a_confidence_is_covered() -> None:
+    row = binary([1, 0, 0], [0.75, 0.625, 1.0]).coverage_at(0.75)
+    assert (row.confidence, row.accuracy) == (0.75, 0.5)
+    assert row.coverage == pytest.approx(2 / 3)
+
+
+def test_each_bin_has_its_confidence_and_accuracy() -> None:
+    result = binary([1, 0, 1], [0.75, 0.875, 0.375])
+    bins = [(row.samples, row.confidence, row.accuracy) for row in result.reliability(2)]
+    assert bins == [(2, (0.625 + 0.75) / 2, 0.5), (1, 0.875, 0.0)]
+    assert len(result.reliability()) == 3

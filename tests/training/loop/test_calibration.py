@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from training.loop.calibration import calibrate, compute_logits, fit_temperature, log_loss
 
@@ -50,3 +52,20 @@ def test_the_network_itself_gives_the_calibrated_probabilities(classes: int) -> 
     assert ((answers > 0.5) == (after > 0.5)).all() or classes > 2
     assert (answers.argmax(axis=1) == after.argmax(axis=1)).all()
     assert log_loss(before / temperature, labels) < log_loss(before, labels)
+
+
+@given(classes=st.integers(1, 4), seed=st.integers(0, 999), scale=st.floats(0.1, 10))
+@settings(max_examples=40, derandomize=True, deadline=None)
+def test_no_temperature_has_a_lower_log_loss(classes: int, seed: int, scale: float) -> None:
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, scale, (80, classes))
+    labels = random.integers(0, max(2, classes), 80)
+    found = fit_temperature(logits, labels)
+    assert 0.05 <= found <= 20
+    best = log_loss(logits / found, labels)
+    for other in (1, 0.06, 0.3, 0.95 * found, 1.05 * found, 3, 19):
+        if 0.05 <= other <= 20:
+            assert best <= log_loss(logits / other, labels) + 1e-6
+    if classes > 1:
+        order = np.argsort(logits, axis=1)
+        assert (np.argsort(logits / found, axis=1) == order).all()
