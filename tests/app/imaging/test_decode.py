@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 from contextlib import suppress
 
 import numpy as np
@@ -12,6 +14,7 @@ from app.imaging import decode as images
 from app.imaging import errors
 from app.imaging.formats import FORMATS
 from tests import pictures
+from tests.conftest import ROOT
 
 
 def decode(data: bytes, channels: int = 3, size: tuple[int, int] = (48, 64)) -> np.ndarray:
@@ -306,3 +309,49 @@ def test_a_preview_of_a_large_jpeg_is_reduced_no_more_than_to_its_size() -> None
     expected = Image.open(io.BytesIO(data)).resize((360, 270), Image.Resampling.BILINEAR)
     got = images.preview(data, 360)
     assert np.abs(np.asarray(got).astype(int) - np.asarray(expected)).mean() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("two\n  lines", "two lines"),
+        ("see /etc/passwd", "ValueError"),
+        ("", "ValueError"),
+        ("x" * 121, "x" * 120),
+    ],
+)
+def test_the_reason_is_one_short_line_without_paths(
+    monkeypatch: pytest.MonkeyPatch, said: str, reason: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError(said)
+
+    monkeypatch.setattr(images, "eight_bit", fail)
+    with pytest.raises(errors.BrokenPhoto) as caught:
+        decode(pictures.encode(pictures.gradient()))
+    assert str(caught.value) == (
+        f"The PNG file is broken and cannot be decoded ({reason}). "
+        "Send the complete, undamaged file."
+    )
+
+
+def test_a_damaged_header_is_called_so() -> None:
+    data = pictures.encode(pictures.gradient(), "GIF")[:8]
+    with pytest.raises(errors.BrokenPhoto, match=r"\(its header is damaged or cut off\)"):
+        decode(data)
+
+
+def test_a_process_that_never_saw_a_heic_decodes_one() -> None:
+    """Here the tests have registered the plugin before."""
+    data = pictures.encode(pictures.gradient(), "HEIC", quality=95)
+    code = (
+        "import sys; from app.imaging.decode import decode; "
+        "sys.stdout.buffer.write(decode(sys.stdin.buffer.read(), 48, 64, 3).tobytes())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, cwd=ROOT)
+    assert done.stdout == decode(data).tobytes()
+
+
+def test_16_bit_grey_is_rounded() -> None:
+    data = pictures.encode(Image.fromarray(np.array([[128, 129, 385, 386]], np.uint16)), "PNG")
+    assert decode(data, 1, (1, 4)).ravel().tolist() == [0, 1, 1, 2]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,7 @@ def test_matching_is_by_absolute_difference() -> None:
     assert matches((0.5, 0.5), np.array([0.5004, 0.4996], np.float32), 1e-3)
     assert not matches((0.5, 0.5), np.array([0.502, 0.498], np.float32), 1e-3)
     assert not matches((0.5,), np.array([0.5, 0.5], np.float32), 1e-3)
+    assert not matches((2e9,), np.array([2e9 + 1]), 1e-3)
     assert not matches((float("nan"),), np.array([np.nan], np.float32), 1e-3)
 
 
@@ -158,3 +160,45 @@ def test_a_folder_under_another_versions_number_is_refused(folder: Path) -> None
     other = folder.rename(folder.with_name("7"))
     with pytest.raises(ModelError, match="its card is that of version 1"):
         load_card(other)
+
+
+def test_each_message_is_one_line_that_says_what_to_do(folder: Path, tmp_path: Path) -> None:
+    def message(call: Callable[[], object]) -> str:
+        with pytest.raises(ModelError) as caught:
+            call()
+        return str(caught.value)
+
+    nothing, file = tmp_path / "nothing", folder / LITERT
+    nothing.mkdir()
+    assert message(lambda: find_version(file)) == (
+        f"{file}: expected a model folder with card.json in it, found a file. "
+        "Only folders written by training.fit are served."
+    )
+    assert message(lambda: find_version(nothing, 3)) == (
+        f"{nothing}: no version 3 of a model there (expected {nothing}/<number>/card.json). "
+        "Name a folder that training.fit published, e.g. models/cats-vs-dogs; the service takes "
+        "it from APP_MODEL."
+    )
+    assert message(lambda: load_card(nothing)) == (
+        f"{nothing}: cannot read card.json (No such file or directory)."
+    )
+    file.write_bytes(b"abc")
+    expected = json.loads((folder / CARD).read_text())["files"][LITERT]
+    assert message(lambda: load_card(folder)) == (
+        f"{file}: its SHA-256 is ba7816bf8f01..., the card says {expected[:12]}...: the file was "
+        "changed after publishing. Copy the whole version folder again, or retrain."
+    )
+    file.unlink()
+    assert message(lambda: load_card(folder)) == (
+        f"{file}: listed on the card but cannot be read (No such file or directory). "
+        "Copy the whole version folder again."
+    )
+    other = folder.rename(folder.with_name("7"))
+    assert message(lambda: load_card(other)) == (
+        f"{other}: its card is that of version 1. Publish the version with training.fit, or give "
+        "the folder the number on its card."
+    )
+    (other / CARD).write_text("null")
+    assert message(lambda: load_card(other)).startswith(
+        f"{other}/card.json: not a valid card: the whole: "
+    )

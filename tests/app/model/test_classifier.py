@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.imaging.decode import decode
-from app.imaging.errors import BrokenPhoto
-from app.model.card import CARD, Card, Input, ModelError, load_card
+from app.imaging.errors import BrokenPhoto, TooManyPixels, UnsupportedFormat
+from app.model import classifier as module
+from app.model.card import CARD, LITERT, Card, Golden, Input, ModelError, load_card
 from app.model.classifier import Classifier
 from app.model.litert import LiteRTEngine
 from tests import pictures
 from tests.conftest import ROOT, striped
-from tests.versions import DIGITS
+from tests.versions import DIGITS, publish
 
 
 class Fixed:
@@ -124,6 +126,99 @@ def test_the_card_decides_the_size(card: Card) -> None:
     other = card.model_copy(update={"input": Input(height=20, width=30, channels=3)})
     Classifier(other, Spy(0.2, 0.5, 0.3)).predict(pictures.encode(pictures.gradient()))
     assert sizes == [(1, 20, 30, 3)]
+
+
+def test_loading_and_making_a_classifier_pass_everything_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        publish(tmp_path, number)
+    engines: list[tuple[Any, ...]] = []
+    explainers: list[tuple[Any, ...]] = []
+    checked: list[Path] = []
+
+    def load_engine(*arguments: Any) -> LiteRTEngine:
+        engines.append(arguments)
+        return LiteRTEngine(arguments[0] / LITERT, arguments[1], arguments[3])
+
+    monkeypatch.setattr(module, "load_engine", load_engine)
+    monkeypatch.setattr(module, "Explainer", lambda *arguments: explainers.append(arguments))
+    monkeypatch.setattr(Classifier, "_check_golden", lambda _, folder: checked.append(folder))
+    older = Classifier.load(
+        tmp_path, version=1, engine="litert", threads=3, max_pixels=77, formats=("PNG", "GIF")
+    )
+    newer = Classifier.load(tmp_path)
+    made = Classifier(newer.card, newer.engine)
+    first, second = tmp_path / "1", tmp_path / "2"
+    assert engines == [(first, older.card, "litert", 3), (second, newer.card, "auto", 1)]
+    assert explainers == [
+        (first, older.card, 3), (second, newer.card, 1), (Path(), newer.card, 1),
+    ]  # fmt: skip
+    assert (older.folder, newer.folder, made.folder) == (first, second, Path())
+    assert checked == [first, second]
+    assert (older.max_pixels, older.formats) == (77, ("PNG", "GIF"))
+    assert older.explainer is None  # what the replaced Explainer returned
+
+
+def test_pixels_keep_to_the_limits_of_the_classifier(card: Card) -> None:
+    classifier = Classifier(card, Fixed(), max_pixels=99, formats=("PNG",))
+    assert classifier.pixels(pictures.encode(pictures.noise(1, 11, 9))).shape == (28, 28, 1)
+    with pytest.raises(TooManyPixels):
+        classifier.pixels(pictures.encode(pictures.noise(1, 10, 10)))
+    with pytest.raises(UnsupportedFormat):
+        classifier.pixels(pictures.encode(pictures.noise(1, 11, 9), "GIF"))
+
+
+def test_the_engine_is_told_whether_the_batch_is_alone(card: Card) -> None:
+    told: list[bool] = []
+
+    class Spy(Fixed):
+        def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
+            told.append(alone)
+            return super().run(batch)
+
+    classifier = Classifier(card, Spy(0.2, 0.5, 0.3))
+    batch = np.zeros((2, 28, 28, 1), np.uint8)
+    assert len(classifier.predict_pixels(batch)) == 2
+    classifier.predict_pixels(batch, True)
+    assert told == [False, True]
+
+
+def test_outputs_that_are_not_one_a_label_or_one_a_photo_are_a_defect(
+    card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        Classifier(card, Fixed()).label(np.array([0.2, 0.3, 0.4, 0.1]))
+    run = LiteRTEngine.run
+
+    def too_few(engine: LiteRTEngine, batch: np.ndarray, alone: bool = False) -> np.ndarray:
+        outputs: np.ndarray = run(engine, batch, alone)
+        return outputs[: max(1, len(batch) - 1)]
+
+    monkeypatch.setattr(LiteRTEngine, "run", too_few)
+    with pytest.raises(ValueError, match="zip"):
+        Classifier.load(DIGITS)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_wrong_golden_prediction_is_told_with_its_figures(card: Card, together: bool) -> None:
+    class Wrong(Fixed):
+        max_batch = 2
+
+        def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:  # noqa: ARG002 - Engine's
+            wrong = len(batch) > 1 or not together
+            return super().run(batch) if wrong else np.array([[0.25, 0.5, 0.25]], np.float32)
+
+    golden = Golden(seed=3, outputs=(0.25, 0.5, 0.25))
+    classifier = Classifier(
+        card.model_copy(update={"golden": (golden,)}), Wrong(0.12345678, 0.5, 0.25)
+    )
+    with pytest.raises(ModelError) as caught:
+        classifier._check_golden(Path("models/it"))
+    assert str(caught.value) == (
+        "models/it: the fixed engine does not reproduce the card's golden prediction 3: "
+        "[0.123457, 0.5, 0.25] instead of [0.25, 0.5, 0.25]. Retrain, or use another engine."
+    )
 
 
 PROBABILITY = st.floats(0, 1, width=32)
