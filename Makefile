@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help serve setup train test check container-test audit format lock clean
+.PHONY: help serve setup train test check mutants container-test audit format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ check: $(VENV)/dev.done ## lint, types, who imports whom, and the commands of th
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -m docs tests/test_docs.py
+
+# It goes on where it was stopped; docs/mutants.md explains it. mutmut counts each module's results.
+mutants: $(VENV)/dev.done ## put bugs into the code and see whether tests fail; ARGS="app.model.card*"
+	$(BIN)/python -m mutmut run $(ARGS)
+	@$(BIN)/python -m mutmut results --all true | \
+		awk -F '[.:]' '{split($$0, part, ".x"); n[part[1] ":" $$NF]++} END {for (key in n) print key, n[key]}' | sort
 
 container-test: $(VENV)/dev.done ## build the images, run them and test them; needs Docker
 	$(BIN)/python -m pytest -m container -rP --durations=10 tests/container $(ARGS)
@@ -62,7 +68,7 @@ UV := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-inde
 	--no-emit-find-links --no-annotate --no-header $(LOCKFLAGS)
 
 clean: ## remove what make made
-	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build mutants .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
