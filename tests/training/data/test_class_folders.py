@@ -1,7 +1,9 @@
 """Class folders and digit arrays as datasets."""
 
+import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from tests.conftest import striped, write_classes
 from training.cli import CommandError
 from training.data.cache import decode_samples
 from training.data.class_folders import open_dataset, open_subset
-from training.data.samples import SUBSETS, Sample
+from training.data.samples import SUBSETS, Sample, fingerprint_of
 
 GREY = Input(height=28, width=28, channels=1)
 
@@ -169,3 +171,92 @@ def test_open_subset_requires_the_models_labels(tmp_path: Path) -> None:
     (folder / "y" / "more.png").write_bytes(pictures.encode(pictures.gradient()))
     found = [sample.label for sample in open_subset(folder, ("x", "y"))]
     assert [found.count(0), found.count(1)] == [2, 3]
+
+
+def test_a_sample_is_a_file_of_its_class_folder(tmp_path: Path) -> None:
+    """Below it as well; hidden files and folders are none."""
+    for name in ("y/b.png", "y/deep/a.png", "y/.hidden.png", "x/c.png", ".git/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "readme.txt").write_text("no folder")
+    found = open_subset(tmp_path, ("x", "y"))
+    assert [(one.label, one.name, one.folder) for one in found] == [
+        (0, "c.png", "x"), (1, "b.png", "y"), (1, "deep/a.png", "y"),
+    ]  # fmt: skip
+    assert [one.read() for one in found] == [b"x/c.png", b"y/b.png", b"y/deep/a.png"]
+    assert [one.sha256 for one in found] == [
+        hashlib.sha256(one.read()).hexdigest() for one in found
+    ]
+
+
+def test_the_fingerprint_is_that_of_every_file_with_its_subset(tmp_path: Path) -> None:
+    for subset, count in (("train", 2), ("valid", 1), ("testing", 3)):
+        write_classes(tmp_path / subset, count, ("x", "y"))
+    dataset = open_dataset(tmp_path)
+    assert dataset.fingerprint == fingerprint_of(
+        (f"{subset}/{sample.display_name}", sample.sha256)
+        for subset in SUBSETS
+        for sample in getattr(dataset, subset)
+    )
+    assert [len(getattr(dataset, subset)) for subset in SUBSETS] == [4, 2, 6]
+
+
+def test_the_photos_with_the_lowest_digests_are_held_out_class_by_class(tmp_path: Path) -> None:
+    """First for the test, then for validation: 15 % of each class, and one at least."""
+    write_classes(tmp_path / "d", 17, ("x", "y"))
+    for number in range(3, 17):
+        (tmp_path / "d" / "x" / f"{number}.png").unlink()
+    found = open_dataset(tmp_path / "d")
+    photos = open_subset(tmp_path / "d", ("x", "y"))
+    for label, held_out in ((0, 1), (1, 3)):
+        digests = sorted(one.sha256 for one in photos if one.label == label)
+        split = (
+            [one.sha256 for one in getattr(found, subset) if one.label == label]
+            for subset in ("test", "validation", "train")
+        )
+        assert tuple(split) == (
+            digests[:held_out], digests[held_out : 2 * held_out], digests[2 * held_out :],
+        )  # fmt: skip
+
+
+def test_a_missing_test_set_leaves_validation_as_it_is(tmp_path: Path) -> None:
+    write_classes(tmp_path / "training", 20, ("x", "y"))
+    write_classes(tmp_path / "validation", 2, ("x", "y"))
+    write_classes(tmp_path / "other", 2, ("x", "y"))
+    dataset = open_dataset(tmp_path)
+    assert [len(getattr(dataset, subset)) for subset in SUBSETS] == [34, 4, 6]
+
+
+def test_the_messages_say_what_was_found_and_what_is_expected(tmp_path: Path) -> None:
+    def message(call: Callable[[], object]) -> str:
+        with pytest.raises(CommandError) as caught:
+            call()
+        return str(caught.value)
+
+    (tmp_path / "empty").mkdir()
+    file = digits(tmp_path / "m.npz")
+    for path in (tmp_path / "none", tmp_path / "none.npz"):
+        expected = f"{path}: no such folder or .npz file. Expected {path}/CLASS/PHOTO."
+        assert message(lambda path=path: open_dataset(path)) == expected
+        assert message(lambda path=path: open_subset(path, ("x", "y"))) == expected
+    one = write_classes(tmp_path / "one", 1, ("x",))
+    assert message(lambda: open_dataset(one)) == (
+        f"{one}: 1 class folders found, at least 2 are needed. "
+        "Expected FOLDER/CLASS/PHOTO or FOLDER/train/CLASS/PHOTO."
+    )
+    assert message(lambda: open_subset(tmp_path / "empty", ("x", "y"))) == (
+        f"{tmp_path / 'empty'}: its class folders are none, expected x, y."
+    )
+    write_classes(tmp_path / "two", 0, ("x", "y"))
+    assert message(lambda: open_subset(tmp_path / "two", ("x", "y"))) == (
+        f"{tmp_path / 'two'}: no photo in its class folders."
+    )
+    labels = open_dataset(file).labels
+    assert message(lambda: open_subset(file, ("x", "y"))) == (
+        f"{file}: has the labels {labels}, the model ('x', 'y')."
+    )
+    assert len(open_subset(file, labels)) == 30
+    (tmp_path / "folder.npz").mkdir()
+    write_classes(tmp_path / "folder.npz", 4, ("x", "y"))
+    assert len(open_subset(tmp_path / "folder.npz", ("x", "y"))) == 8
+    assert len(open_dataset(tmp_path / "folder.npz").labels) == 2
