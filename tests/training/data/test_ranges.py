@@ -32,6 +32,7 @@ def test_any_ranges_are_disjoint_if_no_number_is_twice_in_them(
 @given(st.lists(ANY_RANGE, min_size=1, max_size=3))
 @ANY
 def test_any_range_is_parsed_as_it_was_formatted(parts: list[range]) -> None:
+    assert format_ranges(parts[:1]) == f"{parts[0].start}:{parts[0].stop}"
     assert [parse_range(text) for text in format_ranges(parts).split(", ")] == parts
 
 

@@ -11,7 +11,9 @@ from PIL import Image
 from tests import pictures
 from tests.conftest import Command
 from training.cli import CommandError
+from training.data import subset as subset_module
 from training.data.archives import open_archive, parse_key
+from training.data.samples import fingerprint_of
 from training.data.subset import LECTURE_RANGES, SplitReport, make_subset, split
 
 RANGES = {"train": [range(0, 6)], "validation": [range(6, 8)], "test": [range(8, 12)]}
@@ -162,6 +164,55 @@ def test_missing_and_unreadable_photos_are_counted_named_and_left_out(
     assert len(manifest["files"]) == 21
 
 
+def test_the_manifest_says_what_was_left_out(tmp_path: Path) -> None:
+    """The first photo of a range is unreadable and the second is missing; the rest is copied."""
+    files = kaggle_files(12)
+    files["train/cat.0.jpg"] = b""
+    del files["train/cat.1.jpg"], files["train/dog.9.jpg"]
+    source = write_zip(tmp_path / "train.zip", files)
+    ranges = RANGES | {"validation": [range(6, 7), range(7, 8)]}
+    report = split(source, tmp_path / "out", ranges)
+    assert report.missing == ["cat.1.jpg", "dog.9.jpg"]
+    assert report.unreadable == {
+        "cat.0.jpg": "The file is empty (0 bytes). Send the bytes of one photo."
+    }
+    text = (tmp_path / "out" / "manifest.json").read_text()
+    assert text.startswith('{\n "source"')
+    assert text.endswith("}\n")
+    assert json.loads(text) == {
+        "source": "train.zip",
+        "ranges": {"train": "0:6", "validation": "6:7, 7:8", "test": "8:12"},
+        "fingerprint": fingerprint_of(report.files.items()),
+        "missing": report.missing,
+        "unreadable": report.unreadable,
+        "files": report.files,
+    }
+    assert list(report.files) == [
+        f"{subset}/{name}/{name}.{number}.jpg"
+        for subset, start, stop in (
+            ("train", 0, 6), ("validation", 6, 7), ("validation", 7, 8), ("test", 8, 12),
+        )
+        for name in ("cat", "dog")
+        for number in range(start, stop)
+        if f"{name}.{number}" not in ("cat.0", "cat.1", "dog.9")
+    ]  # fmt: skip
+
+
+def test_the_progress_of_each_class_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[object, ...]] = []
+
+    def progress(*arguments: object) -> object:
+        shown.append(arguments)
+        return arguments[0]
+
+    monkeypatch.setattr(subset_module, "progress", progress)
+    with open_archive(write_zip(tmp_path / "train.zip", kaggle_files(4))) as archive:
+        make_subset("all", 1, 3, archive=archive, destination=tmp_path, report=SplitReport())
+    assert shown == [(range(1, 3), f"all/{name}", "photo") for name in ("cat", "dog")]
+
+
 def test_a_damaged_zip_entry_is_left_out(tmp_path: Path) -> None:
     source = write_zip(tmp_path / "train.zip", kaggle_files(12))
     data = bytearray(source.read_bytes())
@@ -188,8 +239,12 @@ def test_several_ranges_for_one_subset(tmp_path: Path, command: Command) -> None
 def test_an_empty_subset_is_fatal_and_leaves_nothing(tmp_path: Path) -> None:
     source = write_zip(tmp_path / "train.zip", kaggle_files(10))
     ranges = RANGES | {"test": [range(10, 12)]}
-    with pytest.raises(CommandError, match=r"no usable cat for test \(10:12\)"):
+    with pytest.raises(CommandError) as caught:
         split(source, tmp_path / "out", ranges)
+    assert str(caught.value) == (
+        f"{source}: no usable cat for test (10:12); 4 missing, 0 unreadable so far. "
+        "Nothing was written."
+    )
     assert [entry.name for entry in tmp_path.iterdir()] == ["train.zip"]
 
 

@@ -13,6 +13,7 @@ from tests.conftest import Command, striped
 from tests.versions import DIGITS
 from training.cli import CommandError
 from training.data.samples import Sample
+from training.evaluation import evaluator
 from training.evaluation.evaluator import evaluate
 from training.evaluation.report import as_text
 
@@ -74,6 +75,29 @@ def test_labels_stay_with_their_photos_beside_unreadable_ones(scripted: Scripted
     assert result.probabilities[:, 0].tolist() == [0.1, 0.9, 0.8, 0.3]
     assert result.accuracy.value == 1
     assert list(result.unreadable) == ["0", "3"]
+
+
+@pytest.mark.parametrize(("description", "expected"), [((), "testing"), (("more",), "more")])
+def test_the_progress_counts_the_photos(
+    scripted: Scripted,
+    monkeypatch: pytest.MonkeyPatch,
+    description: tuple[str, ...],
+    expected: str,
+) -> None:
+    shown: list[tuple[object, ...]] = []
+
+    def progress(items: object, *arguments: object, total: int) -> object:
+        shown.append((*arguments, total))
+        return items
+
+    monkeypatch.setattr(evaluator, "progress", progress)
+    result = evaluate(scripted, samples((0, "no photo"), (1, "0.1"), (0, "0.9")), *description)
+    assert shown == [(expected, "photo", 3)]
+    assert result.labels == ("down", "level", "slope")
+    assert list(result.unreadable.items()) == [
+        ("0", "The file is not a photo in an accepted format: JPEG, PNG, WEBP, GIF, BMP, TIFF, "
+         "AVIF, HEIC."),
+    ]  # fmt: skip
 
 
 def test_the_command_reproduces_the_accuracy_of_the_card(

@@ -183,3 +183,8 @@ def test_each_bin_has_its_confidence_and_accuracy() -> None:
     bins = [(row.samples, row.confidence, row.accuracy) for row in result.reliability(2)]
     assert bins == [(2, (0.625 + 0.75) / 2, 0.5), (1, 0.875, 0.0)]
     assert len(result.reliability()) == 3
+
+
+def test_photos_of_one_confidence_are_put_into_bins_in_their_order() -> None:
+    result = binary([1] * 60 + [0] * 90, [0.75] * 150)
+    assert [row.accuracy for row in result.reliability()] == [1.0] * 6 + [0.0] * 9
