@@ -32,11 +32,11 @@ def traced(layers: tuple[Layer, ...], axis: int) -> list[float]:
     for each in layers:
         if each.kind not in WINDOWS:
             continue
-        window = each.settings[WINDOWS[each.kind]][axis]  # type: ignore[index]
-        stride = each.settings["strides"][axis]  # type: ignore[index]
+        options: dict[str, Any] = dict(each.settings)
+        window, stride = options[WINDOWS[each.kind]][axis], options["strides"][axis]
         before = 0
         places = range(0, len(fields) - window + 1, stride)
-        if each.settings["padding"] == "same":
+        if options["padding"] == "same":
             places = range(0, len(fields), stride)
             before = max(places[-1] + window - len(fields), 0) // 2
         step = fields[1][0] - fields[0][0]

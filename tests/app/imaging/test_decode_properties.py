@@ -75,7 +75,9 @@ def reference(
     if channels == 1 and pixels.shape[-1] == 3:
         pixels = pixels @ [[0.299], [0.587], [0.114]]  # ITU-R BT.601
     bands = [
-        Image.fromarray(band.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)
+        np.asarray(
+            Image.fromarray(band.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)
+        )
         for band in np.moveaxis(np.broadcast_to(pixels, (*pixels.shape[:2], channels)), 2, 0)
     ]
     return np.stack(bands, axis=-1)

@@ -1,5 +1,6 @@
 """What a worker does with a photo, and which photos may form a batch."""
 
+import time
 import traceback
 from types import SimpleNamespace
 from typing import Any
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 
 from app.imaging.errors import BrokenPhoto
-from app.serving import worker
 from app.serving.worker import (
     Decoded,
+    Job,
     PhotoJob,
     can_batch,
     can_batch_decoded,
@@ -61,7 +62,7 @@ def test_photos_of_two_models_form_no_batch() -> None:
 @pytest.mark.parametrize(("first", "second"), [(LIGHT, HEAVY), (HEAVY, LIGHT)])
 def test_a_heavy_photo_joins_no_batch(first: bytes, second: bytes) -> None:
     classifier = model()
-    jobs = [PhotoJob(classifier, data, 0) for data in (first, second)]
+    jobs: list[Job] = [PhotoJob(classifier, data, 0) for data in (first, second)]
     assert not can_batch(jobs[:1], jobs[1])
     light = PhotoJob(classifier, LIGHT, 0)
     assert can_batch([light], light)
@@ -75,7 +76,7 @@ def test_other_work_joins_no_batch() -> None:
 
 def test_decoding_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([5.0, 7.5])
-    monkeypatch.setattr(worker.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
     decoded = decode(model(), b"four")
     assert (decoded.began, decoded.ended) == (5.0, 7.5)
     assert decoded.pixels.tolist() == (PIXELS + 4).tolist()
@@ -93,7 +94,7 @@ def test_a_photos_error_keeps_nothing_alive() -> None:
     error.__cause__ = cause
     error.__context__ = cause
     assert decode_or_error(PhotoJob(model(error=error), b"", 0)) is error
-    assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
+    assert [error.__traceback__, error.__cause__, error.__context__] == [None] * 3
 
 
 def test_a_defect_keeps_its_traceback() -> None:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -237,8 +238,8 @@ def test_the_messages_say_what_was_found_and_what_is_expected(tmp_path: Path) ->
     file = digits(tmp_path / "m.npz")
     for path in (tmp_path / "none", tmp_path / "none.npz"):
         expected = f"{path}: no such folder or .npz file. Expected {path}/CLASS/PHOTO."
-        assert message(lambda path=path: open_dataset(path)) == expected
-        assert message(lambda path=path: open_subset(path, ("x", "y"))) == expected
+        assert message(partial(open_dataset, path)) == expected
+        assert message(partial(open_subset, path, ("x", "y"))) == expected
     one = write_classes(tmp_path / "one", 1, ("x",))
     assert message(lambda: open_dataset(one)) == (
         f"{one}: 1 class folders found, at least 2 are needed. "
