@@ -69,6 +69,18 @@ def test_any_chain_of_layers_has_the_centres_that_it_is_traced_to(layers: list[L
         assert centres(card, len(expected), axis) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_padding_depends_on_the_places_of_the_layer_before(window: int, axis: int) -> None:
+    layers = (
+        layer("Conv2D", kernel_size=[window, window], strides=[2, 2], padding="valid"),
+        layer("Conv2D", kernel_size=[5, 5], strides=[3, 3], padding="same"),
+    )
+    expected = traced(layers, axis)
+    found = centres(chain(*layers, layer("Flatten")), len(expected), axis)
+    assert found == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("end", ["Flatten", "GlobalAveragePooling2D"])
 def test_a_side_may_be_one_number_and_is_one_by_default(end: str) -> None:
     card = chain(layer("Conv2D", kernel_size=5, strides=3), layer("MaxPooling2D"), layer(end))

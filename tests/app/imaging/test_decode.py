@@ -250,7 +250,7 @@ def test_decoding_does_not_depend_on_earlier_calls() -> None:
     assert Image.open(io.BytesIO(pictures.encode(pictures.noise(1)))).size == (64, 64)
 
 
-SIZES = [(2, 9), (6, 4), (3, 5)]  # not the first has most pixels, and not the widest or highest
+SIZES = [(2, 9), (6, 4), (7, 1)]  # neither the widest nor the highest has most pixels
 
 
 def avif(monkeypatch: pytest.MonkeyPatch, sizes: list[tuple[int, int]]) -> bytes:
@@ -353,5 +353,12 @@ def test_a_process_that_never_saw_a_heic_decodes_one() -> None:
 
 
 def test_16_bit_grey_is_rounded() -> None:
-    data = pictures.encode(Image.fromarray(np.array([[128, 129, 385, 386]], np.uint16)), "PNG")
-    assert decode(data, 1, (1, 4)).ravel().tolist() == [0, 1, 1, 2]
+    values = np.array([[128, 129, 385, 386, 65406, 65407]], np.uint16)
+    data = pictures.encode(Image.fromarray(values), "PNG")
+    assert decode(data, 1, (1, 6)).ravel().tolist() == [0, 1, 1, 2, 254, 255]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "CMYK"])
+def test_a_preview_is_in_colour_whatever_the_file_is_in(mode: str) -> None:
+    data = pictures.encode(pictures.gradient().convert(mode), "TIFF")
+    assert images.preview(data, 20).mode == "RGB"
