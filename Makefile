@@ -32,11 +32,11 @@ check: $(VENV)/dev.done ## lint, types, who imports whom, and the commands of th
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -m docs tests/test_docs.py
 
-# It goes on where it was stopped; docs/mutants.md explains it. mutmut counts each module's results.
-mutants: $(VENV)/dev.done ## put bugs into the code and see whether tests fail; ARGS="app.model.card*"
+# It continues where it was stopped. docs/mutants.md tells how to read the result.
+mutants: $(VENV)/dev.done ## change the code in many ways, list the changes that no test notices
 	$(BIN)/python -m mutmut run $(ARGS)
-	@$(BIN)/python -m mutmut results --all true | \
-		awk -F '[.:]' '{split($$0, part, ".x"); n[part[1] ":" $$NF]++} END {for (key in n) print key, n[key]}' | sort
+	$(BIN)/python -m mutmut results
+	@$(BIN)/python -m mutmut results --all true | sed 's/\.x[^.]*:/:/' | sort | uniq -c
 
 container-test: $(VENV)/dev.done ## build the images, run them and test them; needs Docker
 	$(BIN)/python -m pytest -m container -rP --durations=10 tests/container $(ARGS)
