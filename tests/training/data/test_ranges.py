@@ -36,6 +36,12 @@ def test_any_range_is_parsed_as_it_was_formatted(parts: list[range]) -> None:
     assert [parse_range(text) for text in format_ranges(parts).split(", ")] == parts
 
 
+@pytest.mark.parametrize("text", ["5:5", "5:4", "3", ":3", "3:", "1:2:3", "", ":"])
+def test_what_is_no_range_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^$"):
+        parse_range(text)
+
+
 @given(st.text("0123456789:-+ \u0663", max_size=6))
 @ANY
 def test_any_text_is_a_range_of_whole_numbers_or_refused(text: str) -> None:

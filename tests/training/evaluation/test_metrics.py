@@ -186,5 +186,9 @@ def test_each_bin_has_its_confidence_and_accuracy() -> None:
 
 
 def test_photos_of_one_confidence_are_put_into_bins_in_their_order() -> None:
-    result = binary([1] * 60 + [0] * 90, [0.75] * 150)
-    assert [row.accuracy for row in result.reliability()] == [1.0] * 6 + [0.0] * 9
+    random = np.random.default_rng(2)
+    second, truths = random.choice([0.625, 0.75, 0.875], 600), random.integers(0, 2, 600)
+    order = sorted(range(600), key=second.__getitem__)
+    expected = [truths[order[start : start + 40]].mean() for start in range(0, 600, 40)]
+    result = binary(list(truths), list(second))
+    assert [row.accuracy for row in result.reliability()] == pytest.approx(expected)
