@@ -207,9 +207,9 @@ def test_a_wrong_golden_prediction_is_told_with_its_figures(card: Card, together
 
         def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:  # noqa: ARG002 - Engine's
             wrong = len(batch) > 1 or not together
-            return super().run(batch) if wrong else np.array([[0.25, 0.5, 0.25]], np.float32)
+            return super().run(batch) if wrong else np.array([[0.25, 0.5, 0.87654321]], np.float32)
 
-    golden = Golden(seed=3, outputs=(0.25, 0.5, 0.25))
+    golden = Golden(seed=3, outputs=(0.25, 0.5, 0.87654321))
     classifier = Classifier(
         card.model_copy(update={"golden": (golden,)}), Wrong(0.12345678, 0.5, 0.25)
     )
@@ -217,7 +217,7 @@ def test_a_wrong_golden_prediction_is_told_with_its_figures(card: Card, together
         classifier._check_golden(Path("models/it"))
     assert str(caught.value) == (
         "models/it: the fixed engine does not reproduce the card's golden prediction 3: "
-        "[0.123457, 0.5, 0.25] instead of [0.25, 0.5, 0.25]. Retrain, or use another engine."
+        "[0.123457, 0.5, 0.25] instead of [0.25, 0.5, 0.876543]. Retrain, or use another engine."
     )
 
 

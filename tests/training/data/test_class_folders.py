@@ -257,6 +257,12 @@ def test_the_messages_say_what_was_found_and_what_is_expected(tmp_path: Path) ->
         f"{file}: has the labels {labels}, the model ('x', 'y')."
     )
     assert len(open_subset(file, labels)) == 30
+    for subset, count in (("train", 2), ("validation", 1), ("test", 0)):
+        write_classes(tmp_path / "three" / subset, count, ("x", "y"))
+    assert message(lambda: open_dataset(tmp_path / "three")) == (
+        f"{tmp_path / 'three'}: no photo of class 'x' for test. Each class needs one at least in "
+        "train, validation and test (3 if they are to be split here)."
+    )
     (tmp_path / "folder.npz").mkdir()
     write_classes(tmp_path / "folder.npz", 4, ("x", "y"))
     assert len(open_subset(tmp_path / "folder.npz", ("x", "y"))) == 8
