@@ -3,9 +3,10 @@
 import argparse
 import functools
 import math
+import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -93,6 +94,30 @@ def command(prog: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
         return run
 
     return decorate
+
+
+def note(text: str) -> None:
+    """Print a remark on standard error, for example on files that are left out."""
+    print(f"note: {text}", file=sys.stderr)
+
+
+def shortened(names: Iterable[str], limit: int = 10) -> str:
+    """Join names by commas; of many only the first `limit`, and the number of all.
+
+    >>> shortened("abc", 2)
+    'a, b, ... (3)'
+    """
+    every = list(names)
+    return ", ".join(every[:limit]) + (f", ... ({len(every)})" if len(every) > limit else "")
+
+
+def printable(name: str) -> str:
+    """Replace control characters, and bytes that are not UTF-8, by escapes."""
+    return re.sub(
+        r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]",
+        lambda found: found[0].encode("unicode_escape").decode(),
+        name,
+    )
 
 
 def progress(items: Any, what: str, unit: str, **options: Any) -> "tqdm[Any]":

@@ -15,7 +15,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from training.cli import CommandError
+from training.cli import CommandError, shortened
+from training.data.photo_files import is_hidden, visible_files
 
 CLASSES = ("cat", "dog")
 
@@ -101,10 +102,13 @@ def open_archive(source: Path) -> Iterator[PhotoArchive]:
 
 def _add_folder(found: PhotoArchive, folder: Path) -> None:
     root = folder.resolve()
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
+    unreadable: list[Path] = []
+    for path in sorted(visible_files(root, unreadable)):
+        if path.is_file():
             # Keep the folder's own name in the path, as SOURCE may itself be PetImages/Cat.
             found.add(path.relative_to(root.parent).as_posix(), path.read_bytes)
+    if unreadable:
+        raise CommandError(f"cannot be read: {shortened(map(str, unreadable))}.")
 
 
 def _add_zip(found: PhotoArchive, path: Path, stack: ExitStack, title: str = "") -> None:
@@ -114,7 +118,7 @@ def _add_zip(found: PhotoArchive, path: Path, stack: ExitStack, title: str = "")
     except (zipfile.BadZipFile, OSError) as error:
         raise CommandError(f"{title}: not a readable zip file ({error}).") from error
     for entry in zip_file.infolist():
-        if entry.is_dir() or entry.filename.startswith("__MACOSX/"):
+        if entry.is_dir() or is_hidden(PurePosixPath(entry.filename)):
             continue
         if entry.filename.lower().endswith(".zip"):
             inner = _unpack(zip_file, entry, stack, title)

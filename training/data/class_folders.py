@@ -1,20 +1,23 @@
 """Read a data set from class folders."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+import unicodedata
+from collections import Counter
 from pathlib import Path
 
-from app.model.card import sha256
-from training.cli import CommandError
+from training.cli import CommandError, note, printable, shortened
 from training.data.mnist import open_npz
+from training.data.photo_files import FolderScan, scan, visible_folders
 from training.data.samples import SUBSETS, Dataset, Sample, fingerprint_of, require_all_classes
+from training.data.subset_folders import find_subset_folders
 
-_ALIASES = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
 _HOLDOUT_SHARE = 0.15  # of the photos of a class, for each missing subset
 
 
 def open_dataset(path: Path) -> Dataset:
     """Open a data set: class folders of photos, or an `.npz` file of digits.
+
+    Hidden and system folders, files that are no photos, and class folders without a photo are
+    skipped, and named on standard error.
 
     Args:
         path: a folder with `train/CLASS/PHOTO` and optionally `validation/` and `test/`, a folder
@@ -28,19 +31,28 @@ def open_dataset(path: Path) -> Dataset:
         return open_npz(path)
     if not path.is_dir():
         raise CommandError(f"{path}: no such folder or .npz file. Expected {path}/CLASS/PHOTO.")
-    found = _subset_folders(path)
-    labels = tuple(entry.name for entry in _visible_folders(found["train"]))
+    found = find_subset_folders(path)
+    _refuse_equal_subfolders(found["train"])
+    scans = {subset: _scan_classes(folder) for subset, folder in found.items()}
+    labels = tuple(sorted(scans["train"]))
     if len(labels) < 2:
         raise CommandError(
-            f"{found['train']}: {len(labels)} class folders found, at least 2 are needed. "
-            "Expected FOLDER/CLASS/PHOTO or FOLDER/train/CLASS/PHOTO."
+            f"{found['train']}: {len(labels)} class folders found, at least 2 are needed, each "
+            "with a photo. Expected FOLDER/CLASS/PHOTO or FOLDER/train/CLASS/PHOTO."
         )
-    subsets = {subset: _read_samples(folder, labels) for subset, folder in found.items()}
+    for subset, classes in scans.items():
+        if tuple(sorted(classes)) != labels:
+            raise CommandError(
+                f"{found[subset]}: its class folders are {shortened(sorted(classes)) or 'none'}, "
+                f"expected {shortened(labels)}."
+            )
+    subsets = {subset: _to_samples(classes, labels) for subset, classes in scans.items()}
     fingerprint = fingerprint_of(
         (f"{subset}/{labels[sample.label]}/{sample.name}", sample.sha256)
         for subset, samples in subsets.items()
         for sample in samples
     )
+    _tell_copies(subsets, labels)
     _split_off_missing_subsets(subsets)
     for subset in SUBSETS:
         require_all_classes(path, subset, labels, subsets[subset])
@@ -50,8 +62,10 @@ def open_dataset(path: Path) -> Dataset:
 def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
     """Open labelled photos to test a model on: `PATH/CLASS/PHOTO`, or an `.npz` file's test set.
 
+    Some of the model's classes are enough.
+
     Raises:
-        CommandError: the class folders differ from the model's labels, or contain no photo.
+        CommandError: there is a class that the model does not know, or no photo.
     """
     if path.is_file() and path.suffix == ".npz":
         dataset = open_npz(path)
@@ -60,55 +74,118 @@ def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
         return dataset.test
     if not path.is_dir():
         raise CommandError(f"{path}: no such folder or .npz file. Expected {path}/CLASS/PHOTO.")
-    samples = _read_samples(path, labels)
-    if not samples:
-        raise CommandError(f"{path}: no photo in its class folders.")
-    return samples
-
-
-def _visible_folders(path: Path) -> list[Path]:
-    visible = (e for e in path.iterdir() if e.is_dir() and not e.name.startswith("."))
-    return sorted(visible, key=lambda entry: entry.name)
-
-
-def _subset_folders(path: Path) -> dict[str, Path]:
-    """Return the subset folders in `path`. A folder "train" without class folders is a class."""
-    found: dict[str, Path] = {}
-    for entry in _visible_folders(path):
-        subset = _ALIASES.get(entry.name, entry.name)
-        if subset not in SUBSETS or not _visible_folders(entry):
-            continue
-        if subset in found:
-            raise CommandError(f"{path}: both {found[subset].name}/ and {entry.name}/ are there.")
-        found[subset] = entry
-    return found if "train" in found else {"train": path}
-
-
-def _read_samples(folder: Path, labels: tuple[str, ...]) -> list[Sample]:
-    classes = tuple(entry.name for entry in _visible_folders(folder))
-    if classes != labels:
+    known = {unicodedata.normalize("NFC", label) for label in labels}
+    classes = _scan_classes(path)
+    unknown = sorted(classes.keys() - known)
+    if unknown:
         raise CommandError(
-            f"{folder}: its class folders are {', '.join(classes) or 'none'}, "
-            f"expected {', '.join(labels)}."
+            f"{path}: the model does not know the classes {shortened(unknown)}; expected some of "
+            f"{shortened(labels)}."
         )
-    paths = [
-        (path, label)
-        for label, name in enumerate(labels)
-        for path in sorted((folder / name).rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
-    ]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        digests = pool.map(lambda item: sha256(item[0]), paths)
-        return [
-            Sample(
-                path.relative_to(folder / labels[label]).as_posix(),
-                label,
-                digest,
-                path.read_bytes,
-                labels[label],
+    if not classes:
+        raise CommandError(f"{path}: no photo in its class folders.")
+    missing = [label for label in labels if unicodedata.normalize("NFC", label) not in classes]
+    if missing:
+        note(f"{path}: no photo of {len(missing)} of {len(labels)} labels: {shortened(missing)}")
+    return _to_samples(classes, labels)
+
+
+def _class_folders(folder: Path) -> dict[str, Path]:
+    """Return the class folders by label, which is the folder's name in Unicode's form NFC.
+
+    Raises:
+        CommandError: a name cannot be a label, or two names are the same word.
+    """
+    found: dict[str, Path] = {}
+    for entry in visible_folders(folder):
+        if printable(entry.name) != entry.name:
+            raise CommandError(
+                f"{folder}: the class folder {entry.name!a} has a control character or is "
+                "not in UTF-8. Rename it."
             )
-            for (path, label), digest in zip(paths, digests, strict=True)
+        label = unicodedata.normalize("NFC", entry.name)
+        if label in found:
+            raise CommandError(
+                f"{folder}: the class folders {found[label].name!a} and {entry.name!a} "
+                "are the same word in two Unicode forms. Move the photos of one into the other."
+            )
+        found[label] = entry
+    return found
+
+
+def _scan_classes(folder: Path) -> dict[str, list[tuple[str, str, Path]]]:
+    """Return (name, SHA-256, path) of the photos of each class folder that has any.
+
+    What is left out is named, in one line for each reason.
+    """
+    folders = _class_folders(folder)
+    scans = {label: scan(path) for label, path in folders.items()}
+    _tell_left_out(folder, scans)
+    return {
+        label: [
+            (printable(path.relative_to(folders[label]).as_posix()), digest, path)
+            for path, digest in found.photos
         ]
+        for label, found in scans.items()
+        if found.photos
+    }
+
+
+def _tell_left_out(folder: Path, scans: dict[str, FolderScan]) -> None:
+    others = {label: found.others for label, found in scans.items() if found.others}
+    if others:
+        total = sum(map(len, others.values()))
+        each = shortened(
+            f"{label} {len(paths)} ({shortened((printable(path.name) for path in paths), 3)})"
+            for label, paths in others.items()
+        )
+        note(f"{folder}: {total} files are no photos and are left out: {each}")
+    unreadable = [path for found in scans.values() for path in found.unreadable]
+    if unreadable:
+        names = (printable(path.relative_to(folder).as_posix()) for path in unreadable)
+        note(f"{folder}: {len(unreadable)} files or folders cannot be read: {shortened(names)}")
+    empty = [label for label, found in scans.items() if not found.photos]
+    if empty:
+        note(f"{folder}: {len(empty)} folders without a photo are skipped: {shortened(empty, 100)}")
+
+
+def _to_samples(
+    classes: dict[str, list[tuple[str, str, Path]]], labels: tuple[str, ...]
+) -> list[Sample]:
+    return [
+        Sample(name, number, digest, path.read_bytes, label)
+        for number, label in enumerate(labels)
+        for name, digest, path in classes.get(unicodedata.normalize("NFC", label), [])
+    ]
+
+
+def _refuse_equal_subfolders(folder: Path) -> None:
+    """Raise CommandError if every folder has only the same folders, as `CLASS/train`, or none."""
+    contents = [
+        {entry.name for entry in class_folder.iterdir() if not entry.name.startswith(".")}
+        for class_folder in visible_folders(folder)
+    ]
+    if len(contents) < 2 or len(contents[0]) < 2 or any(c != contents[0] for c in contents[1:]):
+        return
+    if all((visible_folders(folder)[0] / name).is_dir() for name in contents[0]):
+        raise CommandError(
+            f"{folder}: every folder in it contains the same folders "
+            f"({shortened(sorted(contents[0]))}), so the classes are not clear. Expected "
+            "FOLDER/CLASS/PHOTO or FOLDER/train/CLASS/PHOTO."
+        )
+
+
+def _tell_copies(subsets: dict[str, list[Sample]], labels: tuple[str, ...]) -> None:
+    """Name the number of exact copies within a class."""
+    counts = Counter(
+        (sample.label, sample.sha256) for samples in subsets.values() for sample in samples
+    )
+    copies: Counter[str] = Counter()
+    for (label, _), count in counts.items():
+        copies[labels[label]] += count - 1
+    if copies.total():
+        each = shortened(f"{label} {count}" for label, count in copies.items() if count)
+        note(f"{copies.total()} photos are exact copies of another photo of their class: {each}")
 
 
 def _split_off_missing_subsets(subsets: dict[str, list[Sample]]) -> None:

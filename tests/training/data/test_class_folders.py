@@ -77,7 +77,7 @@ def test_the_fingerprint_changes_with_any_byte(tmp_path: Path) -> None:
         (lambda d: d.mkdir(), "0 class folders found, at least 2"),
         (lambda d: write_classes(d, 9, ("only",)), "1 class folders found, at least 2"),
         (lambda d: write_classes(d, 2, ("x", "y")), "no photo of class"),
-        (lambda d: write_classes(d, 0, ("x", "y")), "no photo of class"),
+        (lambda d: write_classes(d, 0, ("x", "y")), "0 class folders found, at least 2"),
         (lambda d: d.write_text("x"), "no such folder or .npz file"),
         (
             lambda d: (
@@ -163,7 +163,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
 
 def test_open_subset_requires_the_models_labels(tmp_path: Path) -> None:
     folder = write_classes(tmp_path / "d", 2, ("x", "y"))
-    with pytest.raises(CommandError, match="expected cat, dog"):
+    with pytest.raises(CommandError, match="not know the classes x, y; expected some of cat, dog"):
         open_subset(folder, ("cat", "dog"))
     with pytest.raises(CommandError, match="no such folder"):
         open_subset(tmp_path / "none", ("cat", "dog"))
