@@ -13,7 +13,7 @@ from pydantic_settings import CliApp, SettingsError
 from app import logs
 from app.api.api_keys import ApiKeysError
 from app.main import create_app, load_classifier
-from app.model.card import ModelError
+from app.model.card import ModelError, ModelNotFound
 from app.server.server import AddressError, Server, require_free
 from app.serving import runtime
 from app.serving.runtime import return_freed_memory
@@ -34,6 +34,8 @@ def main() -> None:
         app.state.classifier = load_classifier(settings)
     except ValidationError as error:
         sys.exit(_fail(_describe(error)))
+    except ModelNotFound as error:
+        sys.exit(_fail(f"{error} The service takes the folder from APP_MODEL."))
     except (SettingsError, ModelError, ApiKeysError, AddressError) as error:
         sys.exit(_fail(str(error)))
     runtime.tune()

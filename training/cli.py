@@ -2,8 +2,10 @@
 
 import argparse
 import functools
+import io
 import math
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -73,12 +75,23 @@ def require_writable(option: str, path: Path) -> None:
         ) from error
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by SIGTERM, as by `kill` or by stopping a container."""
+
+
 def command(prog: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Decorate a command's main function: an expected failure is one line and exit code 2."""
+    """Decorate a command's main function: an expected failure is one line and exit code 2.
+
+    Ctrl-C and SIGTERM end the command with one line too, and with 130 and 143.
+    """
 
     def decorate(main: Callable[[], None]) -> Callable[[], None]:
         @functools.wraps(main)
         def run() -> None:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                # A terminal without UTF-8 cannot show every name of a file.
+                sys.stdout.reconfigure(errors="backslashreplace")
+            before = signal.signal(signal.SIGTERM, _terminate)
             try:
                 main()
                 return
@@ -87,13 +100,20 @@ def command(prog: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
             except OSError as error:  # for example a full disk or a missing permission
                 message = f"{error.filename}: " if error.filename else ""
                 message += error.strerror or str(error)
-            except KeyboardInterrupt:
-                Parser(prog).exit(130, f"\n{prog}: interrupted\n")
+            except KeyboardInterrupt as error:
+                number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+                Parser(prog).exit(128 + number, f"\n{prog}: interrupted{error}\n")
+            finally:
+                signal.signal(signal.SIGTERM, before)
             Parser(prog).exit(2, f"{prog}: error: {' '.join(message.split())}\n")
 
         return run
 
     return decorate
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
 
 
 def note(text: str) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 from app.model.card import MODEL_NAME
 from training.cli import CommandError, require_writable
+from training.data.cache import require_readable
 from training.data.class_folders import open_dataset
 from training.data.samples import Dataset
+from training.loop.checkpoint import RunFolder
 from training.recipes.catalogue import RECIPES
 from training.recipes.recipe import Recipe
 
@@ -62,6 +64,11 @@ def make_config(arguments: Namespace) -> TrainingConfig:
         raise CommandError(
             f"--name {name!r}: expected small letters, digits, '.', '_' and '-', e.g. my-fruit."
         )
+    # Keras takes seconds to import and prints lines, so all that can be checked comes before it.
+    if not arguments.dry_run:
+        run = RunFolder(arguments.runs / name)
+        run.require_startable(resume=arguments.resume, restart=arguments.restart)
+        require_readable(dataset)
     precision = arguments.precision or _choose_precision(recipe)
     return TrainingConfig(recipe, name, source, dataset, precision)
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from math import ceil, prod
 
+from training.cli import shortened
 from training.config import TrainingConfig
 from training.data.samples import SUBSETS
 from training.loop.build import build_served, input_shape, source_shape
@@ -23,7 +24,7 @@ def describe(config: TrainingConfig) -> str:
     ]
     for subset in SUBSETS:
         counts = Counter(sample.label for sample in getattr(dataset, subset))
-        each = ", ".join(f"{label} {counts[i]}" for i, label in enumerate(dataset.labels))
+        each = shortened((f"{label} {counts[i]}" for i, label in enumerate(dataset.labels)), 20)
         lines.append(f"         {subset:<10} {sum(counts.values()):>6} photos: {each}")
     steps = ceil(len(dataset.train) / recipe.batch_size)
     source = source_shape(recipe, shape)

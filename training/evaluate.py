@@ -10,9 +10,11 @@ service would measure the same figures.
 import os
 from pathlib import Path
 
+from app.model.card import Card, find_version, load_card
 from app.model.classifier import Classifier
-from training.cli import CommandError, Parser, command, require_writable
+from training.cli import CommandError, Parser, command, note, require_writable
 from training.data.class_folders import open_subset
+from training.data.fingerprints import FINGERPRINTS, read_fingerprints, short_fingerprint
 from training.data.samples import Sample
 
 PROG = "python -m training.evaluate"
@@ -34,17 +36,31 @@ def main() -> None:
         raise CommandError(f"--report {arguments.report}: it exists already; name a new folder.")
     if arguments.report:
         require_writable("--report", arguments.report)
-    threads = os.cpu_count() or 1
-    classifier = Classifier.load(arguments.model, engine="litert", threads=threads)
-    samples = open_subset(arguments.photos, classifier.card.labels)
-    _evaluate(classifier, samples, arguments.report)
+    folder = find_version(arguments.model)
+    card = load_card(folder)
+    samples = open_subset(arguments.photos, card.labels)
+    _warn_of_training_photos(folder, card, samples)
+    _evaluate(folder, samples, arguments.report)
 
 
-def _evaluate(classifier: Classifier, samples: list[Sample], report: Path | None) -> None:
+def _warn_of_training_photos(folder: Path, card: Card, samples: list[Sample]) -> None:
+    """Tell how many of the photos the model was trained on; old versions do not know theirs."""
+    if FINGERPRINTS in card.files:
+        known = read_fingerprints(folder / FINGERPRINTS)
+        seen = sum(short_fingerprint(sample) in known for sample in samples)
+        if seen:
+            note(
+                f"the model was trained on {seen} of these {len(samples)} photos; "
+                "its accuracy on them says nothing about new photos"
+            )
+
+
+def _evaluate(folder: Path, samples: list[Sample], report: Path | None) -> None:
     # scikit-learn and Matplotlib take seconds to import; a wrong argument does not wait for them.
     from training.evaluation.evaluator import evaluate
     from training.evaluation.report import as_text, write_report
 
+    classifier = Classifier.load(folder, engine="litert", threads=os.cpu_count() or 1)
     evaluation = evaluate(classifier, samples)
     print(as_text(evaluation))
     if report:

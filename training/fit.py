@@ -13,7 +13,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.cli import Parser, command, natural, positive, positive_real
+from training.cli import Parser, command, natural, positive, positive_real, printable
 from training.config import TrainingConfig, make_config
 from training.recipes.catalogue import DEFAULT, RECIPES
 
@@ -39,7 +39,11 @@ def main() -> None:
 
         print(describe(config))
         return
-    _fit(config, arguments)
+    try:
+        _fit(config, arguments)
+    except KeyboardInterrupt as error:
+        error.args = ("; the same command with --resume goes on from the last checkpoint",)
+        raise
 
 
 def _parser() -> Parser:
@@ -78,7 +82,7 @@ def _parser() -> Parser:
 def _fit(config: TrainingConfig, arguments: Namespace) -> None:
     from training.data.cache import decode_samples
     from training.data.filtering import filter_dataset, find_label_conflicts
-    from training.evaluation.report import as_text
+    from training.evaluation.report import as_text, left_out
     from training.loop.build import input_shape, source_shape
     from training.loop.checkpoint import RunFolder
     from training.loop.trainer import train
@@ -95,9 +99,8 @@ def _fit(config: TrainingConfig, arguments: Namespace) -> None:
     shape = input_shape(recipe, classes)
     training = decode_samples(dataset.train, source_shape(recipe, shape), "train", arguments.cache)
     validation = decode_samples(dataset.validation, shape, "validation", arguments.cache)
-    left_out = dropped | training.unreadable | validation.unreadable
-    for name, why in left_out.items():
-        print(f"left out {name}: {why}")
+    for line in left_out(dropped | training.unreadable | validation.unreadable):
+        print(line)
     for line in find_label_conflicts(dataset):
         print(f"warning: {line}")
     network, state = train(
@@ -132,7 +135,7 @@ def _calibrated_result(
         labels=config.dataset.labels,
         recipe=metadata,
         data={
-            "source": config.source.resolve().name,
+            "source": printable(config.source.resolve().name),
             "fingerprint": config.dataset.fingerprint,
             "train": len(training.labels),
             "validation": len(validation.labels),

@@ -31,6 +31,10 @@ class ModelError(ValueError):
     """A model folder that cannot be used. The message is one line: what, where, what to do."""
 
 
+class ModelNotFound(ModelError):
+    """There is no model at the path given. The caller knows which option the path came from."""
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -119,26 +123,25 @@ def find_version(path: Path, version: int | None = None) -> Path:
         version: take this version instead of the highest.
 
     Raises:
-        ModelError: there is none.
+        ModelNotFound: there is none.
     """
     if path.is_file():
-        raise ModelError(
+        raise ModelNotFound(
             f"{path}: expected a model folder with {CARD} in it, found a file. "
             "Only folders written by training.fit are served."
         )
     if (path / CARD).is_file():
         if version is not None and path.name != str(version):
-            raise ModelError(f"{path} is a version folder, and not that of version {version}.")
+            raise ModelNotFound(f"{path} is a version folder, and not that of version {version}.")
         return path
     found = versions(path)
     if version is not None:
         found = [number for number in found if number == version]
     if not found:
         wanted = "version" if version is None else f"version {version}"
-        raise ModelError(
+        raise ModelNotFound(
             f"{path}: no {wanted} of a model there (expected {path}/<number>/{CARD}). "
-            "Name a folder that training.fit published, e.g. models/cats-vs-dogs; the service "
-            "takes it from APP_MODEL."
+            "Name a folder that training.fit published, e.g. models/cats-vs-dogs."
         )
     return path / str(max(found))
 

@@ -30,7 +30,7 @@ BAD_STARTS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "byte limit below a photo": ([], {"APP_MAX_BYTES": "10"}, "APP_MAX_BYTES"),
     "unknown option": (["--colour", "red"], {}, "--colour"),
     "option without value": (["--port"], {}, "--port"),
-    "no such model": ([], {"APP_MODEL": "models/cows"}, "models/cows: no version"),
+    "no such model": ([], {"APP_MODEL": "models/cows"}, "the folder from APP_MODEL"),
     "model is a file": ([], {"APP_MODEL": "README.md"}, "expected a model folder"),
     "unknown format": ([], {"APP_FORMATS": "JPEG,XCF"}, "'XCF' is none of JPEG, PNG"),
     "no format": ([], {"APP_FORMATS": ","}, "APP_FORMATS"),

@@ -72,7 +72,10 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "evaluate without a model": ("training.evaluate {d}/none {d}/photos", "no version of a model"),
     "evaluate without photos": ("training.evaluate models/digits {d}/none", "no such folder"),
-    "evaluate with other classes": ("training.evaluate models/digits {d}/photos", "expected 0, 1"),
+    "evaluate with other classes": (
+        "training.evaluate models/digits {d}/photos",
+        "know the classes x, y",
+    ),
     "export of nothing": ("training.export {d}/none", "no version of a model"),
     "export of a file": ("training.export README.md", "expected a model folder"),
     "export without arguments": ("training.export", "required: model"),
@@ -123,7 +126,16 @@ def test_a_bad_command_is_one_line_and_exit_2(
 
 @pytest.mark.parametrize(
     "name",
-    ["split of nothing", "fit on one class", "evaluate without a model", "export of nothing"],
+    [
+        "split of nothing",
+        "fit on one class",
+        "fit that resumes nothing",
+        "fit on unreadable photos",
+        "evaluate without a model",
+        "evaluate without photos",
+        "evaluate with other classes",
+        "export of nothing",
+    ],
 )
 def test_so_it_is_as_a_process(command: Command, folder: Path, name: str) -> None:
     words, expected = BAD_COMMANDS[name]
@@ -132,6 +144,7 @@ def test_so_it_is_as_a_process(command: Command, folder: Path, name: str) -> Non
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert expected in done.stderr
+    assert "APP_" not in done.stderr
 
 
 @pytest.mark.parametrize("module", ["split", "fit", "evaluate", "export"])

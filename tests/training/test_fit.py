@@ -136,7 +136,7 @@ def uninterrupted(
 
 
 @pytest.mark.usefixtures("converting_here")
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_killed_training_resumes_to_the_same_result(
     tmp_path: Path, many_stripes: Path, uninterrupted: Path, run_here: Command, stop: signal.Signals
 ) -> None:
@@ -144,8 +144,11 @@ def test_a_killed_training_resumes_to_the_same_result(
     process = start(fit_words(data, broken, "--epochs", 3), tmp_path / "log")
     wait_for(broken / "runs/stripes/epoch-0001", process, tmp_path / "log")
     process.send_signal(stop)  # in epoch 2
-    process.wait(timeout=60)
-    assert "Traceback" not in (tmp_path / "log").read_text() or stop == signal.SIGKILL
+    status = process.wait(timeout=60)
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log or stop == signal.SIGKILL
+    assert status == (-stop if stop == signal.SIGKILL else 128 + stop)
+    assert "with --resume goes on from the last checkpoint" in log or stop == signal.SIGKILL
     assert not (broken / "models").exists()
 
     again = run_here(*fit_words(data, broken, "--epochs", 3))

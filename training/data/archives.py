@@ -5,8 +5,10 @@ Microsoft's archive has `PetImages/Cat/N.jpg` and `PetImages/Dog/N.jpg` in a zip
 numbers for the same photos. All other files are ignored.
 """
 
+import lzma
 import re
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -15,12 +17,16 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from training.cli import CommandError, shortened
+from training.cli import CommandError, printable, shortened
 from training.data.photo_files import is_hidden, visible_files
 
 CLASSES = ("cat", "dog")
 
 Key = tuple[str, int]  # class and number
+
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+# What Python raises for a damaged entry, beside BadZipFile and the OSError of bz2.
+_DAMAGE = (zlib.error, lzma.LZMAError, EOFError, struct.error, RuntimeError, ValueError)
 
 _KAGGLE = re.compile(r"(cat|dog)\.(\d{1,9})\.jpe?g", re.IGNORECASE)
 _NUMBER = re.compile(r"(\d{1,9})\.jpe?g", re.IGNORECASE)
@@ -49,7 +55,7 @@ class PhotoArchive:
         Raises:
             KeyError: the archive has no such photo.
             CommandError: two different files have this class and number.
-            OSError, zipfile.BadZipFile, zlib.error: the file is damaged.
+            OSError, zipfile.BadZipFile: the file is damaged.
         """
         (path, read), *others = sorted(self._readers[key], key=lambda entry: entry[0])
         data = read()
@@ -115,16 +121,49 @@ def _add_zip(found: PhotoArchive, path: Path, stack: ExitStack, title: str = "")
     title = title or str(path)
     try:
         zip_file = stack.enter_context(zipfile.ZipFile(path))
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise CommandError(f"{title}: not a readable zip file ({error}).") from error
     for entry in zip_file.infolist():
-        if entry.is_dir() or is_hidden(PurePosixPath(entry.filename)):
+        name = entry.filename.replace("\\", "/")  # some programs for Windows write backslashes
+        inner = name.lower().endswith(".zip")
+        wanted = inner or parse_key(name) is not None
+        if not wanted or is_hidden(PurePosixPath(name)):
             continue
-        if entry.filename.lower().endswith(".zip"):
-            inner = _unpack(zip_file, entry, stack, title)
-            _add_zip(found, inner, stack, f"{title}/{entry.filename}")
+        _require_readable(entry, title)
+        if inner:
+            _add_zip(found, _unpack(zip_file, entry, stack, title), stack, f"{title}/{name}")
         else:
-            found.add(entry.filename, partial(zip_file.read, entry))
+            found.add(name, partial(_read, zip_file, entry))
+
+
+def _require_readable(entry: zipfile.ZipInfo, title: str) -> None:
+    """Raise CommandError if Python cannot read an entry of this kind."""
+    reason = ""
+    if entry.flag_bits & 0x41:
+        reason = "is encrypted"
+    elif entry.compress_type not in _METHODS:
+        names: dict[int, str] = zipfile.compressor_names  # type: ignore[attr-defined]
+        method = names.get(entry.compress_type, f"method {entry.compress_type}")
+        reason = f"is compressed by {method}, which Python cannot read"
+    elif entry.flag_bits & 0x20:
+        reason = "is stored as a patch, which Python cannot read"
+    if reason:
+        raise CommandError(
+            f"{title}: {printable(entry.filename)} in it {reason}. Unpack the zip with another "
+            "program, and name the folder as SOURCE."
+        )
+
+
+def _read(zip_file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """Return the bytes of an entry; raise BadZipFile for damage of every kind."""
+    try:
+        return zip_file.read(entry)
+    except _DAMAGE as error:
+        raise zipfile.BadZipFile(f"{entry.filename}: {error}") from error
+    except OSError as error:
+        if error.errno is None:  # what bz2 raises for damaged data
+            raise zipfile.BadZipFile(f"{entry.filename}: {error}") from error
+        raise
 
 
 def _unpack(
@@ -136,7 +175,7 @@ def _unpack(
     try:
         with zip_file.open(entry) as inner:
             shutil.copyfileobj(inner, copy, 1 << 20)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, *_DAMAGE, OSError) as error:
         raise CommandError(f"{title}: {entry.filename} in it is damaged ({error}).") from error
     copy.flush()
     return Path(copy.name)

@@ -22,10 +22,10 @@ import numpy as np
 from app.imaging import decode, errors
 from app.model.card import Input
 from training.atomic import atomic_folder, write_text
-from training.cli import CommandError, progress
-from training.data.samples import Sample, fingerprint_of
+from training.cli import CommandError, progress, shortened
+from training.data.samples import SUBSETS, Dataset, Sample, fingerprint_of, reason_left_out
 
-_DECODER = 1  # increase it when app.imaging.decode.decode returns other pixels for the same file
+_DECODER = 2  # increase it when app.imaging.decode.decode returns other pixels for the same file
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,38 @@ def decode_samples(
     return DecodedSubset(pixels, np.load(entry / "labels.npy"), unreadable)
 
 
+def require_readable(dataset: Dataset) -> None:
+    """Check that a photo of each class can be decoded in train, validation and test.
+
+    Raises:
+        CommandError: none of a class can be decoded.
+    """
+
+    def has_readable(samples: list[Sample]) -> bool:
+        return any(_is_readable(sample) for sample in samples)
+
+    for subset in SUBSETS:
+        by_class: dict[int, list[Sample]] = {}
+        for sample in getattr(dataset, subset):
+            by_class.setdefault(sample.label, []).append(sample)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            readable = list(pool.map(has_readable, by_class.values()))
+        missing = [dataset.labels[n] for n, ok in zip(by_class, readable, strict=True) if not ok]
+        if missing:
+            raise CommandError(
+                f"no photo of {subset} could be decoded of the classes {shortened(missing)}. "
+                "Each class needs one at least in train, validation and test."
+            )
+
+
+def _is_readable(sample: Sample) -> bool:
+    try:
+        decode.decode(sample.read(), 32, 32, 3)
+    except errors.PhotoError:
+        return False
+    return True
+
+
 def _write_entry(folder: Path, samples: Sequence[Sample], shape: Input, description: str) -> None:
     unreadable: dict[str, str] = {}
     pixels = _create_pixels_file(folder / "all.npy", len(samples), shape)
@@ -77,7 +109,7 @@ def _write_entry(folder: Path, samples: Sequence[Sample], shape: Input, descript
             data = samples[index].read()
             pixels[index] = decode.decode(data, shape.height, shape.width, shape.channels)
         except errors.PhotoError as error:
-            unreadable[samples[index].display_name] = str(error)
+            unreadable[samples[index].display_name] = reason_left_out(error)
             return False
         return True
 

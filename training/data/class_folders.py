@@ -132,21 +132,21 @@ def _scan_classes(folder: Path) -> dict[str, list[tuple[str, str, Path]]]:
 
 
 def _tell_left_out(folder: Path, scans: dict[str, FolderScan]) -> None:
+    def tell(what: str, count: int, names: str) -> None:
+        if count:
+            note(f"{folder}: {what} ({count}): {names}")
+
     others = {label: found.others for label, found in scans.items() if found.others}
-    if others:
-        total = sum(map(len, others.values()))
-        each = shortened(
-            f"{label} {len(paths)} ({shortened((printable(path.name) for path in paths), 3)})"
-            for label, paths in others.items()
-        )
-        note(f"{folder}: {total} files are no photos and are left out: {each}")
+    each = shortened(
+        f"{label} {len(paths)} ({shortened((printable(path.name) for path in paths), 3)})"
+        for label, paths in others.items()
+    )
+    tell("files left out because they are no photos", sum(map(len, others.values())), each)
     unreadable = [path for found in scans.values() for path in found.unreadable]
-    if unreadable:
-        names = (printable(path.relative_to(folder).as_posix()) for path in unreadable)
-        note(f"{folder}: {len(unreadable)} files or folders cannot be read: {shortened(names)}")
+    names = (printable(path.relative_to(folder).as_posix()) for path in unreadable)
+    tell("files or folders that cannot be read", len(unreadable), shortened(names))
     empty = [label for label, found in scans.items() if not found.photos]
-    if empty:
-        note(f"{folder}: {len(empty)} folders without a photo are skipped: {shortened(empty, 100)}")
+    tell("folders skipped because they have no photo", len(empty), shortened(empty, 100))
 
 
 def _to_samples(
@@ -185,7 +185,7 @@ def _tell_copies(subsets: dict[str, list[Sample]], labels: tuple[str, ...]) -> N
         copies[labels[label]] += count - 1
     if copies.total():
         each = shortened(f"{label} {count}" for label, count in copies.items() if count)
-        note(f"{copies.total()} photos are exact copies of another photo of their class: {each}")
+        note(f"exact copies of another photo of their class ({copies.total()}): {each}")
 
 
 def _split_off_missing_subsets(subsets: dict[str, list[Sample]]) -> None:

@@ -5,6 +5,7 @@ pixels, in training as in serving.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,11 @@ def fingerprint_of(files: Iterable[tuple[str, str]]) -> str:
     """Return one SHA-256 for (path, SHA-256 of the file) pairs, independent of their order."""
     lines = sorted(f"{digest}  {path}\n" for path, digest in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def reason_left_out(error: Exception) -> str:
+    """Return why a photo is left out, without the advice to a client of the service."""
+    return re.sub(r" Send [^.]*\.$", "", str(error))
 
 
 def require_all_classes(

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -12,9 +11,9 @@ from typing import Any
 
 from app.imaging import decode, errors
 from training.atomic import atomic_folder, write_text
-from training.cli import CommandError, progress
+from training.cli import CommandError, printable, progress
 from training.data.archives import CLASSES, PhotoArchive, open_archive
-from training.data.samples import fingerprint_of
+from training.data.samples import fingerprint_of, reason_left_out
 
 MANIFEST = "manifest.json"
 Ranges = Mapping[str, Sequence[range]]
@@ -95,8 +94,8 @@ def make_subset(
             try:
                 data = archive.read((name, number))
                 decode.decode(data, 64, 64, 3)
-            except (errors.PhotoError, zipfile.BadZipFile, zlib.error) as error:
-                report.unreadable[file] = str(error)
+            except (errors.PhotoError, zipfile.BadZipFile) as error:
+                report.unreadable[file] = reason_left_out(error)
                 continue
             (folder / file).write_bytes(data)
             report.files[f"{subset_name}/{name}/{file}"] = hashlib.sha256(data).hexdigest()
@@ -137,7 +136,7 @@ def split(source: Path, destination: Path, ranges: Ranges, *, force: bool = Fals
 
 def _manifest(source: Path, ranges: Ranges, report: SplitReport) -> dict[str, Any]:
     return {
-        "source": source.name,
+        "source": printable(source.name),
         "ranges": {subset: format_ranges(parts) for subset, parts in ranges.items()},
         "fingerprint": fingerprint_of(report.files.items()),
         "missing": report.missing,

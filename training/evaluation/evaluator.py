@@ -9,7 +9,7 @@ import numpy as np
 from app.imaging.errors import PhotoError
 from app.model.classifier import Classifier
 from training.cli import CommandError, progress
-from training.data.samples import Sample
+from training.data.samples import Sample, reason_left_out
 from training.evaluation.metrics import Evaluation
 
 
@@ -26,7 +26,7 @@ def evaluate(
         try:
             return list(classifier.predict(sample.read()).probabilities.values())
         except PhotoError as error:
-            return str(error)
+            return reason_left_out(error)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = pool.map(classify, samples)

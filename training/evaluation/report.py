@@ -1,7 +1,7 @@
 """Report an evaluation as text, as JSON, or as a folder with plots and a contact sheet."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from training.evaluation import plots
 from training.evaluation.contact_sheet import contact_sheet
 from training.evaluation.metrics import CONFIDENCES, Evaluation
 
+_SHOWN = 20  # labels that are printed
+_LEFT_OUT = 200  # photos that are printed
 FIGURES, PLOT, SHEET = "figures.json", "evaluation.png", "mistakes.jpg"
 
 
@@ -29,20 +31,43 @@ def as_text(evaluation: Evaluation) -> str:
             "AUROC              " + ("-" if auroc is None else f"{auroc:.4f}"),
             *_class_table(evaluation),
             *_coverage_table(evaluation),
-            *(f"left out {name}: {why}" for name, why in sorted(evaluation.unreadable.items())),
+            *left_out(evaluation.unreadable),
         ]
     )
 
 
+def left_out(photos: Mapping[str, str]) -> list[str]:
+    """Return a line for each photo that was left out, class/name -> reason; few of very many."""
+    lines = [f"left out {name}: {why}" for name, why in sorted(photos.items())]
+    if len(lines) <= _LEFT_OUT:
+        return lines
+    return [*lines[:_LEFT_OUT], f"left out {len(lines) - _LEFT_OUT} photos more"]
+
+
 def _class_table(evaluation: Evaluation) -> list[str]:
-    width = max(10, *(len(label) for label in evaluation.labels))
-    lines = [f"{'true label':<{width}}  precision  recall  photos by answer ("]
-    lines[0] += ", ".join(evaluation.labels) + ")"
-    rows = zip(evaluation.by_class().items(), evaluation.confusion, strict=True)
-    for (label, figures), counts in rows:
-        answers = "  ".join(f"{count:>5}" for count in counts)
-        head = f"{label:<{width}}  {figures.precision:>9.2%} {figures.recall:>7.2%}"
-        lines.append(f"{head}  {answers}")
+    """Return precision and recall by label, and the answers if there are few labels."""
+    few = len(evaluation.labels) <= _SHOWN
+    rows = [
+        (label, figures, "  ".join(f"{count:>5}" for count in counts) if few else "")
+        for (label, figures), counts in zip(
+            evaluation.by_class().items(), evaluation.confusion, strict=True
+        )
+        if figures.support
+    ]
+    if not few:
+        rows.sort(key=lambda row: row[1].recall)
+    shown = rows[:_SHOWN]
+    width = max(10, *(len(label) for label, _, _ in shown))
+    head = f"{'true label':<{width}}  precision  recall"
+    lines = [f"{head}  photos by answer ({', '.join(evaluation.labels)})" if few else head]
+    for label, figures, answers in shown:
+        line = f"{label:<{width}}  {figures.precision:>9.2%} {figures.recall:>7.2%}  {answers}"
+        lines.append(line.rstrip())
+    if not few:
+        lines.append(
+            f"({len(shown)} of {len(rows)} labels, those with the lowest recall; {FIGURES} of "
+            "training.evaluate --report has all of them and their answers)"
+        )
     return lines
 
 

@@ -15,6 +15,8 @@ from training.recipes.recipe import Recipe
 
 # Training stops if the loss exceeds that of random guessing, log(classes), by this factor.
 _DIVERGENCE_FACTOR = 20
+_WARM_UP = 3  # batches
+_WITHOUT_RATE = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}, starting]"
 
 
 class CheckpointSaver(keras.callbacks.Callback):
@@ -94,17 +96,40 @@ class ReseedDropout(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Show one progress bar for all epochs, of which `finished` are done; print their metrics."""
+    """Show one progress bar for all epochs, of which `finished` are done; print their metrics.
+
+    The first batches compile the network, which takes long. The bar shows no time left until they
+    have passed, and their time is not part of the rate.
+    """
 
     def __init__(self, epochs: int, batches: int, finished: int) -> None:
         super().__init__()
         self._epochs = epochs
-        total, initial = epochs * batches, finished * batches
-        self._bar = progress(None, "training", "batch", total=total, initial=initial)
+        self._total, self._done = epochs * batches, finished * batches
+        self._until_rate = _WARM_UP
+        self._bar = self._open(_WITHOUT_RATE)
+
+    def _open(self, bar_format: str | None) -> "tqdm[Any]":
+        return progress(
+            None, "training", "batch", total=self._total, initial=self._done, bar_format=bar_format
+        )
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Start the rate again: each stage compiles the network for its size of photos."""
+        self._bar.leave = False
+        self._bar.close()
+        self._until_rate = _WARM_UP
+        self._bar = self._open(_WITHOUT_RATE)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Advance the bar by one batch."""
+        self._done += 1
+        self._until_rate -= 1
         self._bar.update()
+        if self._until_rate == 0:
+            self._bar.leave = False
+            self._bar.close()
+            self._bar = self._open(None)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Print the epoch's metrics."""

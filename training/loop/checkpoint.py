@@ -20,13 +20,15 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import inf, isnan
 from pathlib import Path
-from typing import Any, Literal
-
-import keras
+from typing import TYPE_CHECKING, Any, Literal
 
 from training.atomic import atomic_folder, write_text
 from training.cli import CommandError
-from training.loop.averaging import WeightAverage
+
+if TYPE_CHECKING:
+    import keras
+
+    from training.loop.averaging import WeightAverage
 
 LATEST, VALIDATED, BEST = "latest.keras", "validated.weights.h5", "best.weights.h5"
 STATE = "state.json"
@@ -72,24 +74,32 @@ class RunFolder:
             CommandError: an unfinished run exists and both flags are false, or the run to resume
                 is missing or has other settings.
         """
+        self.require_startable(resume=resume, restart=restart)
         settings = json.loads(json.dumps(settings))  # JSON turns tuples into lists
         file = self.path / "plan.json"
-        old = json.loads(file.read_text("utf-8")) if file.exists() else None
         if resume:
-            if old is None:
-                raise CommandError(f"{self.path}: no run to resume. Start it without --resume.")
-            self._require_same(old, settings)
+            self._require_same(json.loads(file.read_text("utf-8")), settings)
             return self.load()
-        done = self.load().epochs
-        if old is not None and done and not restart:
-            raise CommandError(
-                f"{self.path}: an unfinished run is there (epochs done: {done}). "
-                "--resume goes on with it, --restart discards it."
-            )
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True)
         write_text(file, json.dumps(settings, indent=2) + "\n")
         return TrainingState()
+
+    def require_startable(self, *, resume: bool, restart: bool) -> None:
+        """Check what `begin` can check without the settings, which take seconds to know.
+
+        Raises:
+            CommandError: there is no run to resume, or an unfinished one and both flags are false.
+        """
+        exists = (self.path / "plan.json").exists()
+        if resume and not exists:
+            raise CommandError(f"{self.path}: no run to resume. Start it without --resume.")
+        done = self.load().epochs
+        if exists and done and not (resume or restart):
+            raise CommandError(
+                f"{self.path}: an unfinished run is there (epochs done: {done}). "
+                "--resume goes on with it, --restart discards it."
+            )
 
     def load(self) -> TrainingState:
         """Return the latest state, or an empty one if there is no checkpoint."""
@@ -101,8 +111,8 @@ class RunFolder:
 
     def save(
         self,
-        network: keras.Model,
-        average: WeightAverage | None,
+        network: "keras.Model",
+        average: "WeightAverage | None",
         state: TrainingState,
         rows: list[EpochMetrics],
     ) -> TrainingState:

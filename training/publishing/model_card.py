@@ -2,6 +2,7 @@
 
 from app.model.card import Card
 
+_MAX_LABELS = 30  # in the table of the confusion matrix
 CURVES, EVALUATION = "training.png", "evaluation.png"
 
 
@@ -47,11 +48,18 @@ def _figures(card: Card) -> str:
     )
 
 
+def _cell(value: str | float | None) -> str:
+    return str(value).replace("|", "\\|")
+
+
 def _confusion(card: Card) -> str:
-    header = "| true label | " + " | ".join(f"answered {label}" for label in card.labels) + " |"
+    if len(card.labels) > _MAX_LABELS:
+        return f"The confusion matrix of the {len(card.labels)} labels is in `card.json`."
+    answers = " | ".join(f"answered {_cell(label)}" for label in card.labels)
+    header = f"| true label | {answers} |"
     separator = "| --- " * (len(card.labels) + 1) + "|"
     rows = [
-        f"| {label} | " + " | ".join(str(count) for count in row) + " |"
+        f"| {_cell(label)} | " + " | ".join(str(count) for count in row) + " |"
         for label, row in zip(card.labels, card.confusion, strict=True)
     ]
     return "\n".join([header, separator, *rows])
@@ -68,7 +76,7 @@ def _plots() -> str:
 def _recipe(card: Card) -> str:
     def table(values: dict[str, str | int | float | None]) -> str:
         return "\n".join(
-            f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items()
+            f"| {name.replace('_', ' ')} | {_cell(value)} |" for name, value in values.items()
         )
 
     return (

@@ -28,6 +28,7 @@ from app.model.card import (
 )
 from app.model.classifier import Classifier
 from training.atomic import atomic_folder, write_text
+from training.data.fingerprints import FINGERPRINTS, write_fingerprints
 from training.data.samples import Dataset
 from training.evaluation import plots
 from training.evaluation.evaluator import evaluate
@@ -71,7 +72,7 @@ def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Pa
     Args:
         trained: the network and its description.
         models: the folder of all models.
-        dataset: the photos to validate and test on.
+        dataset: the photos that it was trained on, and those to validate and test on.
 
     Returns:
         The version folder, `models/<name>/<version>`, and the evaluation on the test set.
@@ -85,6 +86,7 @@ def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Pa
     with atomic_folder(base / str(number)) as folder:
         trained.network.save(folder / KERAS)
         export_litert(folder / KERAS, folder / LITERT, folder / EXPLAIN)
+        write_fingerprints(dataset.train, folder / FINGERPRINTS)
         plots.training_curves(trained.history, trained.kept_epoch, folder / model_card.CURVES)
         card = _write_card(folder, _draft_card(trained, number, folder))
         threads = os.cpu_count() or 1

@@ -16,6 +16,7 @@ from app.model.card import (
     LITERT,
     Input,
     ModelError,
+    ModelNotFound,
     find_version,
     golden_pixels,
     load_card,
@@ -42,7 +43,7 @@ def test_a_published_folder_loads(stripes_model: Path) -> None:
     assert card.labels == ("down", "level", "slope")
     assert card.outputs == 3
     plots = {"training.png", "evaluation.png"}
-    assert set(card.files) == {KERAS, LITERT, EXPLAIN, "README.md"} | plots
+    assert set(card.files) == {KERAS, LITERT, EXPLAIN, "README.md", "training-photos.bin"} | plots
     assert {entry.name for entry in stripes_model.iterdir()} == {CARD, *card.files}
 
 
@@ -111,9 +112,9 @@ def test_the_newest_version_is_the_highest_number(folder: Path) -> None:
 
 
 def test_a_folder_without_versions_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no version of a model there"):
+    with pytest.raises(ModelNotFound, match=r"no version .* there \(expected .*cats-vs-dogs\.$"):
         find_version(tmp_path)
-    with pytest.raises(ModelError, match="no version of a model there"):
+    with pytest.raises(ModelNotFound, match=r"no version .* there \(expected .*cats-vs-dogs\.$"):
         find_version(tmp_path / "nothing")
 
 
@@ -176,8 +177,7 @@ def test_each_message_is_one_line_that_says_what_to_do(folder: Path, tmp_path: P
     )
     assert message(lambda: find_version(nothing, 3)) == (
         f"{nothing}: no version 3 of a model there (expected {nothing}/<number>/card.json). "
-        "Name a folder that training.fit published, e.g. models/cats-vs-dogs; the service takes "
-        "it from APP_MODEL."
+        "Name a folder that training.fit published, e.g. models/cats-vs-dogs."
     )
     assert message(lambda: load_card(nothing)) == (
         f"{nothing}: cannot read card.json (No such file or directory)."

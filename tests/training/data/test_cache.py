@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from app.model.card import Input
+from tests import pictures
 from tests.conftest import striped, write_classes
 from training.cli import CommandError
-from training.data.cache import decode_samples
+from training.data.cache import decode_samples, require_readable
 from training.data.class_folders import open_dataset, open_subset
 from training.data.samples import Sample
 
@@ -27,12 +28,12 @@ def test_photos_are_decoded_as_the_service_decodes_them(tmp_path: Path) -> None:
 def test_unreadable_photos_are_left_out_and_named(tmp_path: Path) -> None:
     folder = write_classes(tmp_path / "d" / "train", 10, ("x", "y"))
     (folder / "x" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    (folder / "y" / "notes.txt").write_bytes(b"hello")
+    (folder / "y" / "notes.png").write_bytes(b"hello")
     (folder / "y" / ".DS_Store").write_bytes(b"hidden")
     samples = open_subset(folder, ("x", "y"))
     decoded = decode_samples(samples, GREY, "train", tmp_path / "cache")
     assert len(decoded.pixels) == len(decoded.labels) == 20
-    assert set(decoded.unreadable) == {"x/broken.png", "y/notes.txt"}
+    assert set(decoded.unreadable) == {"x/broken.png", "y/notes.png"}
 
 
 def test_a_subset_without_a_readable_photo_is_refused(tmp_path: Path) -> None:
@@ -82,3 +83,35 @@ def test_an_interrupted_decoding_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         decode_samples([Sample("x", 0, "0" * 64, interrupt)], GREY, "train", tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("subset", ["train", "validation", "test"])
+def test_a_class_without_a_readable_photo_in_a_subset_is_refused(
+    tmp_path: Path, subset: str
+) -> None:
+    for name in ("train", "validation", "test"):
+        write_classes(tmp_path / "d" / name, 3, ("x", "y"))
+    for number in (0, 1):
+        (tmp_path / "d" / subset / "y" / f"{number}.png").write_bytes(b"broken %d" % number)
+    require_readable(open_dataset(tmp_path / "d"))
+    (tmp_path / "d" / subset / "y" / "2.png").write_bytes(b"broken too")
+    with pytest.raises(CommandError, match=f"no photo of {subset} could be .* the classes y"):
+        require_readable(open_dataset(tmp_path / "d"))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "The file is empty (0 bytes)."),
+        (b"text", "The file is not a photo in an accepted format: "),
+        (b"\x89PNG\r\n\x1a\n", "The PNG file is broken and cannot be decoded ("),
+        (pictures.png_claiming(99_999, 99_999), "The photo has 99999 x 99999"),
+    ],
+)
+def test_the_reason_has_no_advice_to_a_client(tmp_path: Path, data: bytes, reason: str) -> None:
+    folder = write_classes(tmp_path / "d", 2, ("x", "y"))
+    (folder / "x" / "odd.png").write_bytes(data)
+    decoded = decode_samples(open_subset(folder, ("x", "y")), GREY, "train", tmp_path / "cache")
+    (told,) = decoded.unreadable.values()
+    assert told.startswith(reason)
+    assert "Send" not in told

@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -14,6 +15,7 @@ from training.data.class_folders import open_dataset, open_subset
 from training.data.samples import SUBSETS
 from training.data.subset_folders import subset_of
 
+Form = Literal["NFC", "NFD"]
 PHOTO = pictures.encode(pictures.gradient())
 SYSTEM_FOLDERS = [
     ".ipynb_checkpoints", ".Trash-1000", ".git", ".thumbnails", "@eaDir", "@Recycle", "#recycle",
@@ -74,7 +76,9 @@ def test_a_file_that_is_no_photo_is_left_out_before_the_split(
     write(folder / "y" / "more" / name, data)
     dataset = open_dataset(folder)
     assert dataset.fingerprint == before.fingerprint
-    expected = f"3 files are no photos and are left out: x 1 ({name}), y 2 ({name}, {name})\n"
+    expected = (
+        f"files left out because they are no photos (3): x 1 ({name}), y 2 ({name}, {name})\n"
+    )
     assert capsys.readouterr().err.endswith(expected)
 
 
@@ -102,7 +106,10 @@ def test_unreadable_files_and_folders_are_named(
 
     monkeypatch.setattr(os, "scandir", scandir)
     assert sum(sizes(folder)) == 10
-    assert "2 files or folders cannot be read: x/gone.png, y/locked\n" in capsys.readouterr().err
+    assert (
+        "files or folders that cannot be read (2): x/gone.png, y/locked\n"
+        in capsys.readouterr().err
+    )
 
 
 def test_folders_without_a_photo_are_skipped_and_named(
@@ -112,7 +119,9 @@ def test_folders_without_a_photo_are_skipped_and_named(
     (folder / "empty" / "deeper").mkdir(parents=True)
     write(folder / "notes" / "a.txt", b"text")
     assert open_dataset(folder).labels == ("x", "y")
-    assert "2 folders without a photo are skipped: empty, notes\n" in capsys.readouterr().err
+    assert (
+        "folders skipped because they have no photo (2): empty, notes\n" in capsys.readouterr().err
+    )
     assert len(open_subset(folder, ("x", "y"))) == 10
 
 
@@ -123,9 +132,7 @@ def test_exact_copies_within_a_class_are_counted(
     for name in ("copy", "copy2"):
         write(folder / "x" / f"{name}.png", (folder / "x" / "0.png").read_bytes())
     open_dataset(folder)
-    assert "2 photos are exact copies of another photo of their class: x 2\n" in (
-        capsys.readouterr().err
-    )
+    assert "exact copies of another photo of their class (2): x 2\n" in (capsys.readouterr().err)
 
 
 SUBSET_NAMES = {
@@ -223,7 +230,7 @@ def test_any_name_of_a_file_works(tmp_path: Path, name: str) -> None:
 
 
 def test_two_unicode_forms_of_a_class_are_refused(tmp_path: Path) -> None:
-    forms = [unicodedata.normalize(form, "Käse") for form in ("NFC", "NFD")]
+    forms = [unicodedata.normalize("NFC", "Käse"), unicodedata.normalize("NFD", "Käse")]
     folder = write_classes(tmp_path / "d", 5, ("x", *forms))
     with pytest.raises(CommandError, match=r"'Ka\\u0308se' and 'K\\xe4se' are the same word"):
         open_dataset(folder)
@@ -231,7 +238,7 @@ def test_two_unicode_forms_of_a_class_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 @pytest.mark.parametrize("label", ["NFC", "NFD"])
-def test_a_class_is_found_in_each_unicode_form(tmp_path: Path, form: str, label: str) -> None:
+def test_a_class_is_found_in_each_unicode_form(tmp_path: Path, form: Form, label: Form) -> None:
     name = unicodedata.normalize(form, "Käse")
     folder = write_classes(tmp_path / "d", 5, ("x", name))
     assert open_dataset(folder).labels == (unicodedata.normalize("NFC", "Käse"), "x")

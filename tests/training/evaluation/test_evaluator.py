@@ -1,6 +1,8 @@
 """The figures of a test, against values worked out by hand and by other means."""
 
+import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +114,7 @@ def test_the_command_reproduces_the_accuracy_of_the_card(
     done = command("training.evaluate", stripes_model, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "60 photos" in done.stdout
+    assert "was trained on" not in done.stderr
     classifier = Classifier.load(stripes_model)
     right = sum(
         classifier.predict(path.read_bytes()).label == path.parent.name
@@ -126,3 +129,29 @@ def test_the_report_is_readable(scripted: Scripted) -> None:
         "accuracy           100.00%  (95 % interval 51.01% to 100.00%, 4"
     )
     assert np.char.count(text, "down") >= 1
+
+
+def test_photos_that_the_model_was_trained_on_are_counted(
+    stripes_model: Path, stripes: Path, run_here: Command, tmp_path: Path
+) -> None:
+    done = run_here("training.evaluate", stripes_model, stripes)
+    assert "note: the model was trained on 318 of these 450 photos; " in done.stderr
+    some = tmp_path / "some"
+    shutil.copytree(stripes / "down", some / "down")
+    done = run_here("training.evaluate", stripes_model, some)
+    assert done.returncode == 0
+    assert "note: the model was trained on 106 of these 150 photos; " in done.stderr
+
+
+def test_an_old_version_says_nothing_of_its_photos(
+    stripes_model: Path, stripes: Path, run_here: Command, tmp_path: Path
+) -> None:
+    old = tmp_path / "1"
+    shutil.copytree(stripes_model, old)
+    card = json.loads((old / "card.json").read_text())
+    del card["files"]["training-photos.bin"]
+    (old / "card.json").write_text(json.dumps(card))
+    (old / "training-photos.bin").unlink()
+    done = run_here("training.evaluate", old, stripes)
+    assert done.returncode == 0
+    assert "was trained on" not in done.stderr

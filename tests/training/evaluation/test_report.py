@@ -11,7 +11,7 @@ from tests.conftest import Command, write_classes
 from training.data.class_folders import open_subset
 from training.evaluation.contact_sheet import contact_sheet, worst_mistakes
 from training.evaluation.metrics import Evaluation
-from training.evaluation.report import as_json, as_text
+from training.evaluation.report import as_json, as_text, left_out
 
 LABELS = ("down", "level")
 
@@ -73,3 +73,35 @@ def test_the_command_does_not_overwrite_a_report(
     found = {entry.name for entry in report.iterdir()}
     assert found == {"figures.json", "evaluation.png", "mistakes.jpg"}
     assert f"wrote {report}" in done.stdout
+
+
+def many_labels(count: int) -> Evaluation:
+    labels = tuple(f"label{number:03}" for number in range(count))
+    answers = np.arange(count)
+    answers[: count // 2] = 0  # a recall of 0 but for the first label
+    return Evaluation(
+        labels, tuple(map(str, range(count))), np.arange(count), np.eye(count)[answers], {}
+    )
+
+
+@pytest.mark.parametrize("count", [21, 300, 1000])
+def test_the_text_of_many_labels_is_short_and_shows_the_worst(count: int) -> None:
+    text = as_text(many_labels(count))
+    assert len(text) < 4000
+    assert f"(20 of {count} labels, those with the lowest recall; figures.json of" in text
+    assert "label001" in text
+    assert ("label000" in text) == (count < 40)
+    assert len(as_json(many_labels(count))["confusion"]) == count
+
+
+def test_labels_without_photos_are_not_in_the_table() -> None:
+    result = Evaluation(("a", "b", "c"), ("x",), np.array([1]), np.array([[0.1, 0.8, 0.1]]), {})
+    assert [line[0] for line in as_text(result).splitlines()[5:8]] == ["t", "b", "c"]
+    assert "(a, b, c)" in as_text(result)
+    assert as_json(result)["by_class"]["a"]["support"] == 0
+
+
+def test_of_very_many_photos_left_out_only_some_are_named() -> None:
+    lines = left_out({f"{number:05}.png": "broken" for number in range(5000)})
+    assert len(lines) == 201
+    assert lines[-1] == "left out 4800 photos more"

@@ -10,7 +10,9 @@ import pytest
 from app.model.card import CARD, KERAS, Card, ModelError, load_card, sha256
 from tests import pictures
 from tests.conftest import striped
+from training.data.fingerprints import FINGERPRINTS, read_fingerprints, write_fingerprints
 from training.data.samples import Dataset, Sample
+from training.publishing.model_card import render
 from training.publishing.publish import TrainingResult, publish
 
 
@@ -85,3 +87,30 @@ def test_a_file_that_was_changed_afterwards_is_noticed(published: Path, name: st
 def test_the_model_card_has_the_figures_of_the_test(published: Path, card: Card) -> None:
     assert f"{np.round(7 / 9, 4)}" in (published / "README.md").read_text()
     assert card.version == 1
+
+
+@pytest.mark.parametrize("label", ["a|b", "|", "a||b|"])
+def test_a_bar_in_a_label_is_no_column(card: Card, label: str) -> None:
+    labels = (label, *card.labels[1:])
+    odd = card.model_copy(update={"labels": labels, "data": {**card.data, "source": label}})
+    for before, after in zip(render(card).splitlines(), render(odd).splitlines(), strict=True):
+        if before.startswith("| "):
+            assert after.replace("\\|", "").count("|") == before.count("|")
+
+
+def test_the_table_of_many_labels_is_left_to_the_json(card: Card) -> None:
+    labels = tuple(f"label{number}" for number in range(300))
+    row = (1,) * 300
+    text = render(card.model_copy(update={"labels": labels, "confusion": (row,) * 300}))
+    assert "The confusion matrix of the 300 labels is in `card.json`." in text
+    assert len(text) < 20_000
+
+
+def test_the_version_knows_the_photos_it_was_trained_on(published: Path, card: Card) -> None:
+    assert FINGERPRINTS in card.files
+    assert (published / FINGERPRINTS).read_bytes() == b""
+    train = [Sample("", 0, f"{number:02x}" * 32, bytes) for number in (9, 3, 9, 200)]
+    write_fingerprints(train, published / "other.bin")
+    assert (published / "other.bin").stat().st_size == 24
+    assert read_fingerprints(published / "other.bin") == {b"\3" * 8, b"\t" * 8, b"\xc8" * 8}
+    (published / "other.bin").unlink()
