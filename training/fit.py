@@ -80,7 +80,7 @@ def _parser() -> Parser:
 
 
 def _fit(config: TrainingConfig, arguments: Namespace) -> None:
-    from training.data.cache import decode_samples
+    from training.data.cache import decode_samples, require_every_label
     from training.data.filtering import filter_dataset, find_label_conflicts
     from training.evaluation.report import as_text, left_out
     from training.loop.build import input_shape, source_shape
@@ -99,6 +99,8 @@ def _fit(config: TrainingConfig, arguments: Namespace) -> None:
     shape = input_shape(recipe, classes)
     training = decode_samples(dataset.train, source_shape(recipe, shape), "train", arguments.cache)
     validation = decode_samples(dataset.validation, shape, "validation", arguments.cache)
+    for subset, decoded in (("train", training), ("validation", validation)):
+        require_every_label(decoded, dataset.labels, subset)
     for line in left_out(dropped | training.unreadable | validation.unreadable):
         print(line)
     for line in find_label_conflicts(dataset):

@@ -25,7 +25,7 @@ CLASSES = ("cat", "dog")
 Key = tuple[str, int]  # class and number
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-# What Python raises for a damaged entry, beside BadZipFile and the OSError of bz2.
+# What Python raises for a damaged entry, beside BadZipFile and bz2's OSError without a number.
 _DAMAGE = (zlib.error, lzma.LZMAError, EOFError, struct.error, RuntimeError, ValueError)
 
 _KAGGLE = re.compile(r"(cat|dog)\.(\d{1,9})\.jpe?g", re.IGNORECASE)
@@ -154,16 +154,22 @@ def _require_readable(entry: zipfile.ZipInfo, title: str) -> None:
         )
 
 
-def _read(zip_file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """Return the bytes of an entry; raise BadZipFile for damage of every kind."""
+@contextmanager
+def _damage_as_bad_zip(name: str) -> Iterator[None]:
+    """Raise BadZipFile for a damaged entry, whatever Python raises for its method."""
     try:
-        return zip_file.read(entry)
+        yield
     except _DAMAGE as error:
-        raise zipfile.BadZipFile(f"{entry.filename}: {error}") from error
+        raise zipfile.BadZipFile(f"{printable(name)}: {error}") from error
     except OSError as error:
-        if error.errno is None:  # what bz2 raises for damaged data
-            raise zipfile.BadZipFile(f"{entry.filename}: {error}") from error
-        raise
+        if error.errno is not None:  # not damage, for example a full disk
+            raise
+        raise zipfile.BadZipFile(f"{printable(name)}: {error}") from error
+
+
+def _read(zip_file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    with _damage_as_bad_zip(entry.filename):
+        return zip_file.read(entry)
 
 
 def _unpack(
@@ -173,9 +179,9 @@ def _unpack(
     # The stack keeps the file open after this function, for as long as the archive is used.
     copy = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".zip"))  # noqa: SIM115
     try:
-        with zip_file.open(entry) as inner:
+        with _damage_as_bad_zip(entry.filename), zip_file.open(entry) as inner:
             shutil.copyfileobj(inner, copy, 1 << 20)
-    except (zipfile.BadZipFile, *_DAMAGE, OSError) as error:
+    except zipfile.BadZipFile as error:
         raise CommandError(f"{title}: {entry.filename} in it is damaged ({error}).") from error
     copy.flush()
     return Path(copy.name)

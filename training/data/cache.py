@@ -92,6 +92,13 @@ def require_readable(dataset: Dataset) -> None:
             )
 
 
+def require_every_label(decoded: DecodedSubset, labels: Sequence[str], subset: str) -> None:
+    """Raise CommandError if no photo of a label was decoded."""
+    missing = [label for n, label in enumerate(labels) if n not in decoded.labels]
+    if missing:
+        raise CommandError(f"no photo of {subset} is left of the classes {shortened(missing)}.")
+
+
 def _is_readable(sample: Sample) -> bool:
     try:
         decode.decode(sample.read(), 32, 32, 3)

@@ -4,9 +4,9 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from training.cli import CommandError, note, printable, shortened
+from training.cli import CommandError, note, shortened
+from training.data.class_scan import Photo, refuse_equal_subfolders, scan_classes
 from training.data.mnist import open_npz
-from training.data.photo_files import FolderScan, scan, visible_folders
 from training.data.samples import SUBSETS, Dataset, Sample, fingerprint_of, require_all_classes
 from training.data.subset_folders import find_subset_folders
 
@@ -32,20 +32,9 @@ def open_dataset(path: Path) -> Dataset:
     if not path.is_dir():
         raise CommandError(f"{path}: no such folder or .npz file. Expected {path}/CLASS/PHOTO.")
     found = find_subset_folders(path)
-    _refuse_equal_subfolders(found["train"])
-    scans = {subset: _scan_classes(folder) for subset, folder in found.items()}
-    labels = tuple(sorted(scans["train"]))
-    if len(labels) < 2:
-        raise CommandError(
-            f"{found['train']}: {len(labels)} class folders found, at least 2 are needed, each "
-            "with a photo. Expected FOLDER/CLASS/PHOTO or FOLDER/train/CLASS/PHOTO."
-        )
-    for subset, classes in scans.items():
-        if tuple(sorted(classes)) != labels:
-            raise CommandError(
-                f"{found[subset]}: its class folders are {shortened(sorted(classes)) or 'none'}, "
-                f"expected {shortened(labels)}."
-            )
+    refuse_equal_subfolders(found["train"])
+    scans = {subset: scan_classes(folder) for subset, folder in found.items()}
+    labels = _require_same_classes(found, scans)
     subsets = {subset: _to_samples(classes, labels) for subset, classes in scans.items()}
     fingerprint = fingerprint_of(
         (f"{subset}/{labels[sample.label]}/{sample.name}", sample.sha256)
@@ -75,7 +64,7 @@ def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
     if not path.is_dir():
         raise CommandError(f"{path}: no such folder or .npz file. Expected {path}/CLASS/PHOTO.")
     known = {unicodedata.normalize("NFC", label) for label in labels}
-    classes = _scan_classes(path)
+    classes = scan_classes(path)
     unknown = sorted(classes.keys() - known)
     if unknown:
         raise CommandError(
@@ -90,89 +79,31 @@ def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
     return _to_samples(classes, labels)
 
 
-def _class_folders(folder: Path) -> dict[str, Path]:
-    """Return the class folders by label, which is the folder's name in Unicode's form NFC.
-
-    Raises:
-        CommandError: a name cannot be a label, or two names are the same word.
-    """
-    found: dict[str, Path] = {}
-    for entry in visible_folders(folder):
-        if printable(entry.name) != entry.name:
-            raise CommandError(
-                f"{folder}: the class folder {entry.name!a} has a control character or is "
-                "not in UTF-8. Rename it."
-            )
-        label = unicodedata.normalize("NFC", entry.name)
-        if label in found:
-            raise CommandError(
-                f"{folder}: the class folders {found[label].name!a} and {entry.name!a} "
-                "are the same word in two Unicode forms. Move the photos of one into the other."
-            )
-        found[label] = entry
-    return found
-
-
-def _scan_classes(folder: Path) -> dict[str, list[tuple[str, str, Path]]]:
-    """Return (name, SHA-256, path) of the photos of each class folder that has any.
-
-    What is left out is named, in one line for each reason.
-    """
-    folders = _class_folders(folder)
-    scans = {label: scan(path) for label, path in folders.items()}
-    _tell_left_out(folder, scans)
-    return {
-        label: [
-            (printable(path.relative_to(folders[label]).as_posix()), digest, path)
-            for path, digest in found.photos
-        ]
-        for label, found in scans.items()
-        if found.photos
-    }
-
-
-def _tell_left_out(folder: Path, scans: dict[str, FolderScan]) -> None:
-    def tell(what: str, count: int, names: str) -> None:
-        if count:
-            note(f"{folder}: {what} ({count}): {names}")
-
-    others = {label: found.others for label, found in scans.items() if found.others}
-    each = shortened(
-        f"{label} {len(paths)} ({shortened((printable(path.name) for path in paths), 3)})"
-        for label, paths in others.items()
-    )
-    tell("files left out because they are no photos", sum(map(len, others.values())), each)
-    unreadable = [path for found in scans.values() for path in found.unreadable]
-    names = (printable(path.relative_to(folder).as_posix()) for path in unreadable)
-    tell("files or folders that cannot be read", len(unreadable), shortened(names))
-    empty = [label for label, found in scans.items() if not found.photos]
-    tell("folders skipped because they have no photo", len(empty), shortened(empty, 100))
-
-
-def _to_samples(
-    classes: dict[str, list[tuple[str, str, Path]]], labels: tuple[str, ...]
-) -> list[Sample]:
-    return [
-        Sample(name, number, digest, path.read_bytes, label)
-        for number, label in enumerate(labels)
-        for name, digest, path in classes.get(unicodedata.normalize("NFC", label), [])
-    ]
-
-
-def _refuse_equal_subfolders(folder: Path) -> None:
-    """Raise CommandError if every folder has only the same folders, as `CLASS/train`, or none."""
-    contents = [
-        {entry.name for entry in class_folder.iterdir() if not entry.name.startswith(".")}
-        for class_folder in visible_folders(folder)
-    ]
-    if len(contents) < 2 or len(contents[0]) < 2 or any(c != contents[0] for c in contents[1:]):
-        return
-    if all((visible_folders(folder)[0] / name).is_dir() for name in contents[0]):
+def _require_same_classes(
+    found: dict[str, Path], scans: dict[str, dict[str, list[Photo]]]
+) -> tuple[str, ...]:
+    """Return the labels, which are the classes of "train"; the other subsets must have the same."""
+    labels = tuple(sorted(scans["train"]))
+    if len(labels) < 2:
         raise CommandError(
-            f"{folder}: every folder in it contains the same folders "
-            f"({shortened(sorted(contents[0]))}), so the classes are not clear. Expected "
-            "FOLDER/CLASS/PHOTO or FOLDER/train/CLASS/PHOTO."
+            f"{found['train']}: {len(labels)} class folders found, at least 2 are needed, each "
+            "with a photo. Expected FOLDER/CLASS/PHOTO or FOLDER/train/CLASS/PHOTO."
         )
+    for subset, classes in scans.items():
+        if tuple(sorted(classes)) != labels:
+            raise CommandError(
+                f"{found[subset]}: its class folders are {shortened(sorted(classes)) or 'none'}, "
+                f"expected {shortened(labels)}."
+            )
+    return labels
+
+
+def _to_samples(classes: dict[str, list[Photo]], labels: tuple[str, ...]) -> list[Sample]:
+    return [
+        Sample(photo.name, number, photo.sha256, photo.path.read_bytes, label)
+        for number, label in enumerate(labels)
+        for photo in classes.get(unicodedata.normalize("NFC", label), [])
+    ]
 
 
 def _tell_copies(subsets: dict[str, list[Sample]], labels: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from app.imaging.formats import format_of
 
 _SYSTEM_FOLDERS = {"__macosx", "lost+found", "system volume information"}
-_PHOTO_SUFFIXES = {
+PHOTO_SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
     ".avif", ".heic", ".heif",
 }  # fmt: skip
@@ -78,7 +78,7 @@ def _photo_digest(path: Path) -> str | OSError | None:
         if not stat.S_ISREG(path.stat().st_mode):
             return None
         with path.open("rb") as file:
-            if path.suffix.lower() not in _PHOTO_SUFFIXES and format_of(file.read(256)) is None:
+            if path.suffix.lower() not in PHOTO_SUFFIXES and format_of(file.read(256)) is None:
                 return None
             file.seek(0)
             return hashlib.file_digest(file, "sha256").hexdigest()

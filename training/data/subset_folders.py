@@ -3,9 +3,8 @@
 import re
 from pathlib import Path
 
-from training.cli import CommandError, note, shortened
+from training.cli import CommandError, note, printable, shortened
 from training.data.photo_files import visible_folders
-from training.data.samples import SUBSETS
 
 _NAMES = {
     "train": "train", "training": "train",
@@ -44,13 +43,13 @@ def find_subset_folders(path: Path) -> dict[str, Path]:
     folders = visible_folders(path)
     found: dict[str, Path] = {}
     for entry in folders:
-        subset, inner = subset_of(entry.name), visible_folders(entry)
-        if subset not in SUBSETS or not inner:
+        subset = subset_of(entry.name)
+        if subset is None or not visible_folders(entry):
             continue
         if subset in found:
             raise CommandError(f"{path}: both {found[subset].name}/ and {entry.name}/ are there.")
         found[subset] = entry
-    ignored = [f"{entry.name}/" for entry in folders if entry not in found.values()]
+    ignored = [f"{printable(entry.name)}/" for entry in folders if entry not in found.values()]
     if "train" not in found:
         if found and not ignored:
             raise CommandError(

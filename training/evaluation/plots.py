@@ -1,5 +1,6 @@
 """Plot a training and an evaluation as PNG files, which contain no photos."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from training.evaluation.metrics import Evaluation
+
+_MAX_LABELS = 20  # in a legend
 
 if TYPE_CHECKING:
     from training.loop.checkpoint import EpochMetrics  # importing it would import Keras
@@ -26,8 +29,7 @@ def training_curves(history: Sequence["EpochMetrics"], kept_epoch: int, path: Pa
         axes.set_title(name)
         axes.grid(alpha=0.3)
         axes.legend()
-    # Without this metadata, the same training always writes the same bytes.
-    figure.savefig(path, dpi=90, metadata={"Software": None})
+    _save(figure, path)
 
 
 def _curve(
@@ -46,7 +48,15 @@ def evaluation_plots(evaluation: Evaluation, path: Path) -> None:
     _coverage(coverage, evaluation)
     for axes in (reliability, roc, coverage):
         axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=90, metadata={"Software": None})
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with warnings.catch_warnings():
+        # The font lacks the letters of some labels and draws boxes instead.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        # Without this metadata, the same training always writes the same bytes.
+        figure.savefig(path, dpi=90, metadata={"Software": None})
 
 
 def _reliability(axes: Axes, evaluation: Evaluation) -> None:
@@ -71,7 +81,10 @@ def _roc(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_title("ROC" if auroc is None else f"ROC: area {auroc:.4f}")
     axes.set_xlabel("photos of other labels that are answered so")
     axes.set_ylabel("photos of the label that are answered so")
-    axes.legend(loc="lower right")
+    handles, _ = axes.get_legend_handles_labels()
+    if 0 < len(handles) <= _MAX_LABELS:
+        for text in axes.legend(loc="lower right").get_texts():
+            text.set_parse_math(False)  # a label can contain dollar signs
 
 
 def _coverage(axes: Axes, evaluation: Evaluation) -> None:

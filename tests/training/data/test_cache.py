@@ -9,7 +9,12 @@ from app.model.card import Input
 from tests import pictures
 from tests.conftest import striped, write_classes
 from training.cli import CommandError
-from training.data.cache import decode_samples, require_readable
+from training.data.cache import (
+    DecodedSubset,
+    decode_samples,
+    require_every_label,
+    require_readable,
+)
 from training.data.class_folders import open_dataset, open_subset
 from training.data.samples import Sample
 
@@ -115,3 +120,10 @@ def test_the_reason_has_no_advice_to_a_client(tmp_path: Path, data: bytes, reaso
     (told,) = decoded.unreadable.values()
     assert told.startswith(reason)
     assert "Send" not in told
+
+
+def test_a_label_of_which_no_photo_was_decoded_is_named() -> None:
+    decoded = DecodedSubset(np.zeros((3, 1, 1, 1), np.uint8), np.array([0, 2, 2]), {})
+    require_every_label(decoded, ("x", "y", "z")[:1], "train")
+    with pytest.raises(CommandError, match="no photo of train is left of the classes y, w"):
+        require_every_label(decoded, ("x", "y", "z", "w"), "train")

@@ -112,6 +112,31 @@ def test_unreadable_files_and_folders_are_named(
     )
 
 
+def test_a_class_folder_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_classes(tmp_path / "d", 5, ("x", "y", "z"))
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("/y"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(CommandError, match="class folders that cannot be read: y"):
+        open_dataset(folder)
+
+
+def test_folders_that_systems_name_so_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_classes(tmp_path / "d", 5, ("x", "y", "#1", "@home", ".cache"))
+    assert open_dataset(folder).labels == ("x", "y")
+    expected = "folders skipped because systems use such names (2): #1, @home\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
 def test_folders_without_a_photo_are_skipped_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,7 +224,7 @@ def test_folders_that_are_no_classes_are_refused(
 
 def test_classes_with_one_common_folder_each_are_classes(tmp_path: Path) -> None:
     for label in ("x", "y"):
-        write_classes(tmp_path / "d" / label, 5, ("images",))
+        write_classes(tmp_path / "d" / label, 5, ("images", "@eaDir"))
     assert open_dataset(tmp_path / "d").labels == ("x", "y")
 
 

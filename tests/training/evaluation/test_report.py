@@ -11,6 +11,7 @@ from tests.conftest import Command, write_classes
 from training.data.class_folders import open_subset
 from training.evaluation.contact_sheet import contact_sheet, worst_mistakes
 from training.evaluation.metrics import Evaluation
+from training.evaluation.plots import evaluation_plots
 from training.evaluation.report import as_json, as_text, left_out
 
 LABELS = ("down", "level")
@@ -105,3 +106,20 @@ def test_of_very_many_photos_left_out_only_some_are_named() -> None:
     lines = left_out({f"{number:05}.png": "broken" for number in range(5000)})
     assert len(lines) == 201
     assert lines[-1] == "left out 4800 photos more"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("$a$", "$b", "c$"), ("$\\frac$ $x", "y", "z"), ("_x", "y", "z"), ("a|b", "%s", "{}"),
+        ("犬", "猫", "ä"), tuple(f"label{number}" for number in range(300)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("present", [1, 2, 3])
+def test_the_plots_take_any_labels(tmp_path: Path, labels: tuple[str, ...], present: int) -> None:
+    truths = np.arange(30) % present
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(len(labels)), 30)
+    result = Evaluation(labels, tuple(map(str, range(30))), truths, probabilities, {})
+    evaluation_plots(result, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert as_text(result).startswith("accuracy")
