@@ -34,7 +34,7 @@ def open_dataset(path: Path) -> Dataset:
     found = find_subset_folders(path)
     refuse_equal_subfolders(found["train"])
     scans = {subset: scan_classes(folder) for subset, folder in found.items()}
-    labels = _require_same_classes(found, scans)
+    labels = _labels_of(found, scans)
     subsets = {subset: _to_samples(classes, labels) for subset, classes in scans.items()}
     fingerprint = fingerprint_of(
         (f"{subset}/{labels[sample.label]}/{sample.name}", sample.sha256)
@@ -79,18 +79,18 @@ def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
     return _to_samples(classes, labels)
 
 
-def _require_same_classes(
+def _labels_of(
     found: dict[str, Path], scans: dict[str, dict[str, list[Photo]]]
 ) -> tuple[str, ...]:
-    """Return the labels, which are the classes of "train"; the other subsets must have the same."""
+    """Return the labels, which are the classes of "train"; other subsets may have no others."""
     labels = tuple(sorted(scans["train"]))
     if len(labels) < 2:
         raise CommandError(
-            f"{found['train']}: {len(labels)} class folders found, at least 2 are needed, each "
-            "with a photo. Expected FOLDER/CLASS/PHOTO or FOLDER/train/CLASS/PHOTO."
+            f"{found['train']}: {len(labels)} class folders found, at least 2 are needed. "
+            "Expected FOLDER/CLASS/PHOTO or FOLDER/train/CLASS/PHOTO."
         )
     for subset, classes in scans.items():
-        if tuple(sorted(classes)) != labels:
+        if not classes.keys() <= set(labels):
             raise CommandError(
                 f"{found[subset]}: its class folders are {shortened(sorted(classes)) or 'none'}, "
                 f"expected {shortened(labels)}."

@@ -246,7 +246,7 @@ def test_the_messages_say_what_was_found_and_what_is_expected(tmp_path: Path) ->
         "Expected FOLDER/CLASS/PHOTO or FOLDER/train/CLASS/PHOTO."
     )
     assert message(lambda: open_subset(tmp_path / "empty", ("x", "y"))) == (
-        f"{tmp_path / 'empty'}: its class folders are none, expected x, y."
+        f"{tmp_path / 'empty'}: no photo in its class folders."
     )
     write_classes(tmp_path / "two", 0, ("x", "y"))
     assert message(lambda: open_subset(tmp_path / "two", ("x", "y"))) == (

@@ -173,9 +173,7 @@ def test_the_manifest_says_what_was_left_out(tmp_path: Path) -> None:
     ranges = RANGES | {"validation": [range(6, 7), range(7, 8)]}
     report = split(source, tmp_path / "out", ranges)
     assert report.missing == ["cat.1.jpg", "dog.9.jpg"]
-    assert report.unreadable == {
-        "cat.0.jpg": "The file is empty (0 bytes). Send the bytes of one photo."
-    }
+    assert report.unreadable == {"cat.0.jpg": "The file is empty (0 bytes)."}
     text = (tmp_path / "out" / "manifest.json").read_text()
     assert text.startswith('{\n "source"')
     assert text.endswith("}\n")
