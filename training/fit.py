@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from training.cli import Parser, command, natural, positive, positive_real, printable
 from training.config import TrainingConfig, make_config
+from training.loop.checkpoint import RunFolder
 from training.recipes.catalogue import DEFAULT, RECIPES
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def main() -> None:
     try:
         _fit(config, arguments)
     except KeyboardInterrupt as error:
-        error.args = ("; the same command with --resume goes on from the last checkpoint",)
+        if RunFolder(arguments.runs / config.name).exists:
+            error.args = ("; the same command with --resume goes on from the last checkpoint",)
         raise
 
 
@@ -84,7 +86,6 @@ def _fit(config: TrainingConfig, arguments: Namespace) -> None:
     from training.data.filtering import filter_dataset, find_label_conflicts
     from training.evaluation.report import as_text, left_out
     from training.loop.build import input_shape, source_shape
-    from training.loop.checkpoint import RunFolder
     from training.loop.trainer import train
     from training.publishing.publish import publish
 

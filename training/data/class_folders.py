@@ -79,9 +79,7 @@ def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
     return _to_samples(classes, labels)
 
 
-def _labels_of(
-    found: dict[str, Path], scans: dict[str, dict[str, list[Photo]]]
-) -> tuple[str, ...]:
+def _labels_of(found: dict[str, Path], scans: dict[str, dict[str, list[Photo]]]) -> tuple[str, ...]:
     """Return the labels, which are the classes of "train"; other subsets may have no others."""
     labels = tuple(sorted(scans["train"]))
     if len(labels) < 2:

@@ -67,6 +67,11 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is an unfinished run, which can be resumed."""
+        return (self.path / "plan.json").exists()
+
     def begin(self, settings: dict[str, Any], *, resume: bool, restart: bool) -> TrainingState:
         """Start a new run; with `resume`, continue the interrupted run; with `restart`, delete it.
 
@@ -91,11 +96,10 @@ class RunFolder:
         Raises:
             CommandError: there is no run to resume, or an unfinished one and both flags are false.
         """
-        exists = (self.path / "plan.json").exists()
-        if resume and not exists:
+        if resume and not self.exists:
             raise CommandError(f"{self.path}: no run to resume. Start it without --resume.")
         done = self.load().epochs
-        if exists and done and not (resume or restart):
+        if self.exists and done and not (resume or restart):
             raise CommandError(
                 f"{self.path}: an unfinished run is there (epochs done: {done}). "
                 "--resume goes on with it, --restart discards it."
