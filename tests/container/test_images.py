@@ -48,7 +48,10 @@ def test_labels_user_and_command(target: str) -> None:
         k.removeprefix(prefix): v for k, v in config["Labels"].items() if k.startswith(prefix)
     }
     assert labels["title"] == "cats-vs-dogs"
-    assert set(labels) == {"title", "description", "version", "revision", "base.name"}
+    assert labels["licenses"] == "Apache-2.0"
+    assert set(labels) == {
+        "title", "description", "version", "revision", "base.name", "licenses"
+    }  # fmt: skip
     assert config["User"] == "10001:10001"
     words = (config["Entrypoint"] or []) + config["Cmd"]
     assert words == ["python", "-m", "training.fit" if target == "train" else "app"]
