@@ -13,6 +13,8 @@ from app.imaging.formats import FORMATS
 from app.model.engine import Choice
 
 SHORTEST_KEY = 16  # characters of an API key
+# A path prefix: one slash before each part, none at the end.
+ROOT_PATH = re.compile(r"(?:/[\w.~-]{1,100}){1,10}", re.ASCII)
 
 _PILLOW_LIMIT = 89_478_485  # Pillow itself refuses larger photos
 
@@ -63,7 +65,7 @@ def _key(key: SecretStr) -> SecretStr:
 
 
 def _root_path(text: str) -> str:
-    if text and not re.fullmatch(r"(/[A-Za-z0-9_.~-]+){1,10}", text):
+    if text and not ROOT_PATH.fullmatch(text):
         raise ValueError(f"{text!r} is not a path prefix, as /photos")
     return text
 

@@ -34,6 +34,8 @@ BAD_STARTS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "model is a file": ([], {"APP_MODEL": "README.md"}, "expected a model folder"),
     "unknown format": ([], {"APP_FORMATS": "JPEG,XCF"}, "'XCF' is none of JPEG, PNG"),
     "no format": ([], {"APP_FORMATS": ","}, "APP_FORMATS"),
+    "a prefix that ends in a slash": ([], {"APP_ROOT_PATH": "/a/"}, "APP_ROOT_PATH='/a/'"),
+    "a prefix without a slash": ([], {"APP_ROOT_PATH": "a"}, "is not a path prefix, as /photos"),
     "short key": (
         [],
         {"APP_API_KEYS": "short"},

@@ -1,12 +1,9 @@
 """A path prefix that a proxy adds: addresses in answers have it, too."""
 
-import re
-
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_PREFIX = re.compile(r"(?:/[\w.~-]+){1,10}", re.ASCII)
-_LONGEST = 200  # characters
+from app.settings import ROOT_PATH
 
 
 class Prefix:
@@ -34,11 +31,6 @@ class Prefix:
         await self._app(scope, receive, send)
 
 
-def is_prefix(text: str) -> bool:
-    """Whether it is a path prefix: one slash before each part, none at the end."""
-    return len(text) <= _LONGEST and _PREFIX.fullmatch(text) is not None
-
-
 def _forwarded(headers: Headers) -> str:
     prefix = headers.get("x-forwarded-prefix", "").rstrip("/")
-    return prefix if is_prefix(prefix) else ""
+    return prefix if ROOT_PATH.fullmatch(prefix) else ""
