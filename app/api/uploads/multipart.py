@@ -1,13 +1,17 @@
 """A multipart form (RFC 7578) -> the bytes of the files in one of its fields."""
 
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from email import policy
-from email.message import Message
-from email.parser import BytesParser
 
-from starlette.datastructures import Headers
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
+
+_INVALID = "Invalid multipart data."  # Starlette's message for all that it cannot parse
+_CUT_OFF = "It ends before its last boundary: it was cut off."
+_LONGEST_HEAD = 16 * 1024  # bytes of a part's headers that are unfolded
+_PARTS = 10  # times the parts that a form may have: a body with more is not looked at again
 
 
 class FormError(Exception):
@@ -41,23 +45,43 @@ async def read_form(content_type: str, body: bytes, field: str, most: int) -> Fo
             what is cut off may look like a photo.
         TooManyFiles: it has too many files.
     """
-    headers = Headers({"content-type": content_type})
-    parser = _Parser(headers, body, max_files=most, max_fields=most)
-    parser.spool_max_size = len(body)  # in memory: the disk may be read-only
     try:
-        data = await parser.parse()
+        data = await _parse(content_type, body, most)
     except MultiPartException as error:
-        if error.message == _INVALID:
-            return _read_unusual(content_type, body, field, most)
-        raise _error(error.message) from error
+        kind = TooManyFiles if error.message.startswith("Too many files") else FormError
+        raise kind(error.message) from error
     values = data.getlist(field)
     files = [value.file.read() for value in values if not isinstance(value, str)]
     await data.close()
     return Form(files, len(values) - len(files), set(data))
 
 
-_INVALID = "Invalid multipart data."  # Starlette's message for all that it cannot parse
-_CUT_OFF = "It ends before its last boundary: it was cut off."
+async def _parse(content_type: str, body: bytes, most: int) -> FormData:
+    try:
+        return await _Parser(content_type, body, most).parse()
+    except MultiPartException as error:
+        usual = _as_usual(content_type, body, most) if error.message == _INVALID else body
+        if usual == body:
+            raise
+        return await _Parser(content_type, usual, most).parse()
+
+
+def _as_usual(content_type: str, body: bytes, most: int) -> bytes:
+    """The form without a preamble, spaces behind boundaries and folded headers.
+
+    All of these are legal and rare (RFC 2046, section 5.1.1; RFC 5322, section 2.2.3).
+    """
+    _, options = parse_options_header(content_type)
+    delimiter = b"\r\n--" + options[b"boundary"]
+    if not options[b"boundary"] or body.count(delimiter) > _PARTS * most:
+        return body
+    _, *parts = re.split(re.escape(delimiter) + rb"(?=[ \t]*\r\n|--)", b"\r\n" + body)
+    return b"".join(delimiter + _unfolded(part.lstrip(b" \t")) for part in parts)[2:]
+
+
+def _unfolded(part: bytes) -> bytes:
+    end = part.find(b"\r\n\r\n", 0, _LONGEST_HEAD)
+    return part if end < 0 else re.sub(rb"\r\n[ \t]+", b" ", part[:end]) + part[end:]
 
 
 class _Parser(MultiPartParser):
@@ -66,8 +90,10 @@ class _Parser(MultiPartParser):
     A part is a file if it has a file's name in either form (RFC 5987), or the type of an image.
     """
 
-    def __init__(self, headers: Headers, body: bytes, **limits: int) -> None:
-        super().__init__(headers, self._complete(body), **limits)
+    def __init__(self, content_type: str, body: bytes, most: int) -> None:
+        headers = Headers({"content-type": content_type})
+        super().__init__(headers, self._complete(body), max_files=most, max_fields=most)
+        self.spool_max_size = len(body)  # in memory: the disk may be read-only
         self._ended = False
 
     def on_headers_finished(self) -> None:
@@ -88,28 +114,3 @@ class _Parser(MultiPartParser):
         yield body
         if not self._ended:
             raise MultiPartException(_CUT_OFF)
-
-
-def _read_unusual(content_type: str, body: bytes, field: str, most: int) -> Form:
-    """Parse a form with a preamble or folded headers, which are legal and rare (RFC 2046, 5322)."""
-    head = b"Content-Type: " + content_type.encode("latin-1") + b"\r\n\r\n"
-    message = BytesParser(policy=policy.HTTP).parsebytes(head + body)
-    parts = list(message.iter_parts()) if message.is_multipart() else []
-    names = [part.get_param("name", header="content-disposition") for part in parts]
-    if message.defects or not parts or None in names:
-        raise _error(_INVALID)
-    found = [_is_file(part) for part in parts]
-    for what, count in (("files", sum(found)), ("fields", len(found) - sum(found))):
-        if count > most:
-            raise _error(f"Too many {what}. Maximum number of {what} is {most}.")
-    own = [part for part, name in zip(parts, names, strict=True) if name == field]
-    files = [bytes(part.get_payload(decode=True)) for part in own if _is_file(part)]
-    return Form(files, len(own) - len(files), {str(name) for name in names})
-
-
-def _is_file(part: Message) -> bool:
-    return part.get_filename() is not None or part.get_content_maintype() == "image"
-
-
-def _error(message: str) -> FormError:
-    return (TooManyFiles if message.startswith("Too many files") else FormError)(message)

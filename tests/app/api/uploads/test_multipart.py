@@ -1,6 +1,7 @@
 """Forms with anything in them, in any legal form, cut off anywhere."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -109,3 +110,31 @@ def test_a_name_may_be_in_any_letters_and_in_none() -> None:
 def test_a_boundary_is_needed(kind: str, why: str) -> None:
     with pytest.raises(FormError, match=why):
         asyncio.run(read_form(kind, BODY, "file", 10))
+
+
+@pytest.mark.parametrize("count", [20, 3_000_000])
+@pytest.mark.parametrize(
+    ("start", "repeated"),
+    [
+        (b"hello\r\n--edge\r\n", b"\n"),
+        (b"--edge\r\n", b"a: b\r\n c\r\n"),
+        (b"x\r\n", b"--edge\r\n\r\n\r\n"),
+        (b"x\r\n--edge\r\na: b", b"\r\n "),
+        (b"x\r\n--edge", b" "),
+        (b"x", b"\r\n--edge \t \t"),
+    ],
+)
+def test_a_form_of_nonsense_stops_nobody_for_long(
+    start: bytes, repeated: bytes, count: int
+) -> None:
+    body = start + repeated * (count // len(repeated) + 1)
+    began = time.perf_counter()
+    with pytest.raises(FormError):
+        read(body)
+    assert time.perf_counter() - began < 2
+
+
+def test_a_photo_with_something_like_a_boundary_in_it_is_left_as_it_is() -> None:
+    photo = b"\r\n--edge!a: b\r\n folded\r\n\r\n\r\n--edgeb: c\r\n\tx\r\n\r\n"
+    body = b"preamble\r\n" + part('name="file"; filename="a"', photo) + b"--edge--\r\n"
+    assert read(body).files == [photo]
