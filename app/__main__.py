@@ -1,5 +1,6 @@
 """`python -m app`: load the model, then serve it; `--help` lists the settings."""
 
+import asyncio
 import difflib
 import logging
 import os
@@ -12,12 +13,12 @@ from pydantic_settings import CliApp, SettingsError
 
 from app import logs
 from app.api.api_keys import ApiKeysError
-from app.main import create_app, load_classifier
+from app.main import create_app, load_model
 from app.model.card import ModelError, ModelNotFound
 from app.server.server import AddressError, Server, require_free
-from app.serving import runtime
-from app.serving.runtime import return_freed_memory
 from app.settings import Settings
+
+_RENAMED = {"APP_THREADS": "APP_WORKERS"}
 
 
 def main() -> None:
@@ -26,21 +27,21 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = CliApp.run(Settings, cli_args=sys.argv[1:])
-        return_freed_memory()
         logs.set_up(settings.log_format, settings.log_level)
         _warn_of_misspelled()
         require_free(settings.host, settings.port)
         app = create_app(settings)
-        app.state.classifier = load_classifier(settings)
+        server = Server(app, settings)
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            app.state.model = runner.run(load_model(settings, app.state.metrics))
+            with suppress(KeyboardInterrupt):
+                runner.run(server.serve())
     except ValidationError as error:
         sys.exit(_fail(_describe(error)))
     except ModelNotFound as error:
         sys.exit(_fail(f"{error} The service takes the folder from APP_MODEL."))
     except (SettingsError, ModelError, ApiKeysError, AddressError) as error:
         sys.exit(_fail(str(error)))
-    runtime.tune()
-    with suppress(KeyboardInterrupt):
-        Server(app, settings).run()
 
 
 def _describe(error: ValidationError) -> str:
@@ -63,8 +64,8 @@ def _warn_of_misspelled() -> None:
     known = {f"APP_{name.upper()}" for name in Settings.model_fields}
     for name in sorted(os.environ):
         if name.startswith("APP_") and name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"; is {close[0]} meant?" if close else ""
+            close = _RENAMED.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), "")
+            hint = f"; is {close} meant?" if close else ""
             logging.warning("%s is not a setting and has no effect%s", name, hint)
 
 

@@ -20,12 +20,13 @@ from app.api.middleware.access_log import AccessLog
 from app.api.middleware.prefix import Prefix
 from app.api.paths import REFERENCE
 from app.api.routes import explain, health, model, page, predict
+from app.explain.jobs import JOBS
 from app.model.card import find_version
-from app.model.classifier import Classifier
-from app.model.litert import worker_count
+from app.serving.admission import Buffer
 from app.serving.metrics import Metrics
 from app.serving.model_watcher import ModelWatcher
 from app.serving.predictor import Predictor
+from app.serving.served_model import Options, ServedModel
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -35,29 +36,39 @@ _SENT = ["Authorization", "Content-Type", "X-API-Key", request_id.HEADER]
 _READ = ["Retry-After", "Server-Timing", request_id.HEADER]
 
 
-def load_classifier(settings: Settings, folder: Path | None = None) -> Classifier:
-    """The classifier that the settings ask for.
+async def load_model(
+    settings: Settings, metrics: Metrics, folder: Path | None = None
+) -> ServedModel:
+    """Load the model that the settings ask for, and start its workers.
 
     Args:
         settings: the settings.
+        metrics: where its workers are counted.
         folder: that version folder instead.
 
     Raises:
         app.model.card.ModelError: it cannot be served; the message says why.
     """
-    return Classifier.load(
-        folder or find_version(settings.model, settings.model_version),
+    options = Options(
+        workers=settings.workers,
+        deadline=settings.deadline_seconds,
         engine=settings.engine,
-        threads=settings.threads,
-        max_pixels=settings.max_pixels,
+        jobs=JOBS,
         formats=settings.formats,
+        max_pixels=settings.max_pixels,
+        photo_memory=settings.photo_memory_mb * 2**20,
+        photo_seconds=settings.photo_seconds,
+        on_batch=metrics.count_batch,
+        on_end=metrics.count_end,
     )
+    found = folder or find_version(settings.model, settings.model_version)
+    return await ServedModel.load(found, options)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service as an ASGI application.
 
-    It loads its model when it is started, unless there is one at `app.state.classifier`.
+    It loads its model when it is started, unless there is one at `app.state.model`.
 
     Args:
         settings: instead of those in the environment.
@@ -76,7 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
-    app.state.classifier = None
+    app.state.model = None
     app.state.draining = False
     keys = _keys(settings)
     _add_middleware(app, keys)
@@ -93,23 +104,26 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     """Load the model, and yield what every request finds in its state."""
     settings: Settings = app.state.settings
     metrics: Metrics = app.state.metrics
-    loaded = app.state.classifier or load_classifier(settings)
-    card = loaded.card
-    logger.info("serving %s version %d with %s", card.name, card.version, loaded.engine.name)
-    load = partial(load_classifier, settings)
-    watcher = ModelWatcher(loaded, load, settings.model, settings.model_version, metrics)
-    # Otherwise a version that is replaced would stay in memory.
-    app.state.classifier = loaded = None
-    predictor = Predictor(
-        worker_count(settings.threads),
-        settings.max_queue,
-        settings.deadline_seconds,
-        metrics.count_batch,
+    model: ServedModel = app.state.model or await load_model(settings, metrics)
+    app.state.model = None
+    logger.info(
+        "serving %s version %d with %s", model.card.name, model.card.version, model.engine_name
     )
-    metrics.watch_predictor(predictor)
-    async with watcher.running(settings.model_poll_seconds):
-        yield {"predictor": predictor, "watcher": watcher}
-    predictor.stop()
+    watcher = ModelWatcher(
+        model,
+        partial(load_model, settings, metrics),
+        settings.model,
+        settings.model_version,
+        metrics,
+    )
+    predictor = Predictor(settings.places, settings.deadline_seconds)
+    metrics.watch_queue(lambda: watcher.model.waiting, predictor.admission)
+    buffer = Buffer(settings.buffer_bytes)
+    try:
+        async with watcher.running(settings.model_poll_seconds):
+            yield {"predictor": predictor, "watcher": watcher, "buffer": buffer}
+    finally:
+        watcher.model.close()
 
 
 def _keys(settings: Settings) -> ApiKeys:

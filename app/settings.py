@@ -114,11 +114,20 @@ class Settings(BaseSettings):
     engine: Choice = Field(
         "auto", description="litert, tensorflow, or auto: tensorflow where there is a GPU"
     )
-    threads: int = Field(
+    workers: int = Field(
         default_factory=_cores,
         ge=1,
         le=256,
-        description="cores to use; with two or more there is one worker more than cores",
+        description="processes that decode and classify, each on a core; default: the cores",
+    )
+    photo_memory_mb: int = Field(
+        1024,
+        ge=128,
+        le=1_000_000,
+        description="memory in MiB that one photo may take; one at a time gets more than 128",
+    )
+    photo_seconds: float = Field(
+        5, gt=0, le=3_600, description="processor time in seconds that one photo may take"
     )
     max_queue: int = Field(
         64,
@@ -130,6 +139,11 @@ class Settings(BaseSettings):
         32, ge=1, le=1_000, description="photos in one request to /predict/batch"
     )
     max_bytes: int = Field(20 * 1024 * 1024, ge=1024, description="largest request body, in bytes")
+    buffer_bytes: int = Field(
+        128 * 1024 * 1024,
+        ge=1024,
+        description="bytes of all request bodies that are in memory at a time; more get 429",
+    )
     max_pixels: int = Field(
         MAX_PIXELS, ge=1, le=_PILLOW_LIMIT, description="largest photo, width times height"
     )
@@ -167,12 +181,22 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
 
+    @property
+    def places(self) -> int:
+        """The photos that may be in the service at a time."""
+        return self.workers + self.max_queue
+
     @model_validator(mode="after")
-    def _a_batch_fits_the_queue(self) -> "Settings":
-        if self.max_batch > self.max_queue + self.threads:
+    def _requests_fit(self) -> "Settings":
+        if self.max_batch > self.places:
             raise ValueError(
                 f"APP_MAX_BATCH={self.max_batch} photos can never be inside at a time: "
-                f"APP_MAX_QUEUE={self.max_queue} and APP_THREADS={self.threads} are too few; set "
-                f"APP_MAX_BATCH to at most {self.max_queue + self.threads}"
+                f"APP_MAX_QUEUE={self.max_queue} and APP_WORKERS={self.workers} are too few; set "
+                f"APP_MAX_BATCH to at most {self.places}"
+            )
+        if self.max_bytes > self.buffer_bytes:
+            raise ValueError(
+                f"APP_MAX_BYTES={self.max_bytes} is more than APP_BUFFER_BYTES="
+                f"{self.buffer_bytes}: the largest request has to fit"
             )
         return self

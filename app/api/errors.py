@@ -2,18 +2,17 @@
 
     PhotoError          the photo cannot be used                -> 413, 415 or 422
     QueueFull           too many photos are in the service      -> 429, with Retry-After
+    BufferFull          the requests' bodies take too much      -> 429, with Retry-After
     DeadlinePassed      the answer was not ready in time        -> 504
     ClientDisconnect    the client left during its upload       -> 400, which nobody reads
     ClientDisconnected  the client left while its photo waited  -> 499, which nobody reads
     NotExplainable      the served model cannot be explained    -> 404
-    ModelError          a model file changed after loading      -> 503, logged
     HTTPException       no such path, or a wrong method         -> 404, 405
 
 A `Problem` that a route or the middleware raises has its own status. The middleware
 `app.api.middleware.access_log` turns any other exception into a 500.
 """
 
-import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -23,12 +22,9 @@ from starlette.requests import ClientDisconnect
 
 from app.api.problems import Problem, from_status, response, shortened
 from app.imaging import errors
-from app.model.card import ModelError
 from app.model.explainer import NotExplainable
-from app.serving.admission import QueueFull
+from app.serving.admission import BufferFull, QueueFull
 from app.serving.predictor import ClientDisconnected, DeadlinePassed
-
-logger = logging.getLogger(__name__)
 
 # Why a photo is refused: exception -> status, kind, title.
 _PHOTO_PROBLEMS: dict[type[errors.PhotoError], tuple[int, str, str]] = {
@@ -37,14 +33,16 @@ _PHOTO_PROBLEMS: dict[type[errors.PhotoError], tuple[int, str, str]] = {
     errors.BrokenPhoto: (422, "broken-photo", "The photo is broken"),
     errors.UnsupportedPixels: (422, "unsupported-pixels", "The photo's pixel type is not usable"),
     errors.TooManyPixels: (413, "too-many-pixels", "The photo has too many pixels"),
+    errors.TooExpensive: (413, "too-expensive", "The photo takes too much to decode"),
+    errors.DecoderCrashed: (422, "decoder-crashed", "The photo made its decoder crash"),
 }
 
 
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem."""
     for kind in (
-        Problem, errors.PhotoError, QueueFull, DeadlinePassed, ClientDisconnect,
-        ClientDisconnected, NotExplainable, ModelError, HTTPException,
+        Problem, errors.PhotoError, QueueFull, BufferFull, DeadlinePassed, ClientDisconnect,
+        ClientDisconnected, NotExplainable, HTTPException,
     ):  # fmt: skip
         app.add_exception_handler(kind, _answer)
 
@@ -80,6 +78,11 @@ def _problem(request: Request, error: Exception) -> Problem:
             return from_photo_error(error)
         case QueueFull():
             return from_queue_full(error)
+        case BufferFull():
+            detail = f"{error} Try again in a second."
+            headers = {"Retry-After": "1", "Connection": "close"}  # a part of the body is unread
+            title = "The service holds too many bytes"
+            return Problem(429, "buffer-full", title, detail, headers, limit=error.limit)
         case DeadlinePassed():
             detail = f"{error} Try again later, or with fewer photos at a time."
             return Problem(504, "deadline-passed", "The deadline passed", detail)
@@ -93,15 +96,8 @@ def _problem(request: Request, error: Exception) -> Problem:
         case NotExplainable():
             # No 5xx: the service is well, and a load balancer should go on using it.
             return Problem(404, "not-explainable", "This model cannot be explained", str(error))
-        case HTTPException():
-            return _from_http_exception(request, error)
-    # Not in the answer, because it has paths of this machine.
-    logger.error("%s", error)
-    detail = (
-        "The model's files have changed since the service was started, so that this cannot be "
-        "answered; /predict still can. Restart the service."
-    )
-    return Problem(503, "model-changed", "The model has changed", detail)
+    assert isinstance(error, HTTPException)  # the last of those that `install` names
+    return _from_http_exception(request, error)
 
 
 def _from_http_exception(request: Request, error: HTTPException) -> Problem:

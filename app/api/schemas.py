@@ -1,14 +1,11 @@
 """The JSON that the routes answer with."""
 
-import base64
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.explain.attribution import Explanation
-from app.explain.feature_maps import Strip
 from app.model.card import Card
-from app.model.classifier import Prediction
+from app.model.prediction import Prediction
 
 
 class ModelName(BaseModel):
@@ -57,19 +54,6 @@ class ExplanationBody(PredictionBody):
     columns: list[float] = Field(description="centres of its columns, as fractions of the width")
     evidence: dict[str, EvidenceBody]
 
-    @classmethod
-    def of(cls, card: Card, explanation: Explanation) -> "ExplanationBody":
-        """An explanation as JSON."""
-        return cls(
-            **prediction(card, explanation.prediction),
-            rows=explanation.rows,
-            columns=explanation.columns,
-            evidence={
-                label: EvidenceBody(logit=one.logit, bias=one.bias, map=one.map.tolist())
-                for label, one in explanation.evidence.items()
-            },
-        )
-
 
 class StripBody(BaseModel):
     """One step of a layer, drawn: zero is dark, above it is orange, below it blue."""
@@ -82,31 +66,12 @@ class StripBody(BaseModel):
     high: float
     png: str = Field(description="the picture, as a data URI")
 
-    @classmethod
-    def of(cls, strip: Strip) -> "StripBody":
-        """A strip as JSON."""
-        return cls(
-            layer=strip.layer,
-            step=strip.step,
-            shape=strip.shape,
-            channels=strip.channels,
-            low=strip.low,
-            high=strip.high,
-            png="data:image/png;base64," + base64.b64encode(strip.png).decode(),
-        )
-
 
 class LayersBody(BaseModel):
     """A photo's way through the layers, in the network's order."""
 
     strips: list[StripBody]
     model: ModelName
-
-    @classmethod
-    def of(cls, card: Card, strips: list[Strip]) -> "LayersBody":
-        """Strips as JSON."""
-        model = ModelName(name=card.name, version=card.version)
-        return cls(strips=[StripBody.of(strip) for strip in strips], model=model)
 
 
 class Accepts(BaseModel):
@@ -146,11 +111,16 @@ class Ready(BaseModel):
     refused: list[Refused] = Field(description="newer versions that cannot be served")
 
 
+def model_name(card: Card) -> dict[str, Any]:
+    """The members of a `ModelName`."""
+    return {"name": card.name, "version": card.version}
+
+
 def prediction(card: Card, answer: Prediction) -> dict[str, Any]:
     """The members of a `PredictionBody`, unchecked: the service has just made them."""
     return {
         "label": answer.label,
         "probability": answer.probability,
         "probabilities": answer.probabilities,
-        "model": {"name": card.name, "version": card.version},
+        "model": model_name(card),
     }

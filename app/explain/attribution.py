@@ -6,8 +6,9 @@ import numpy as np
 
 from app.explain.receptive_field import centres
 from app.model.card import Card
-from app.model.classifier import Classifier, Prediction
+from app.model.classifier import Classifier
 from app.model.explainer import Terms
+from app.model.prediction import Prediction, prediction
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,9 @@ def explain(classifier: Classifier, data: bytes) -> Explanation:
         app.model.explainer.NotExplainable: the model has no evidence to give.
     """
     terms = classifier.explainer.terms(classifier.pixels(data))
-    prediction = classifier.label(terms.probabilities)
     height, width = terms.maps.shape[:2]
     return Explanation(
-        prediction,
+        prediction(classifier.card, terms.probabilities.tolist()),
         rows=centres(classifier.card, height, 0),
         columns=centres(classifier.card, width, 1),
         evidence=by_label(classifier.card, terms),

@@ -30,7 +30,8 @@ def draw(classifier: Classifier, data: bytes, explanation: Explanation) -> bytes
     Raises:
         app.imaging.errors.PhotoError: the bytes are not a usable photo.
     """
-    photo = decode.preview(data, _SIDE, classifier.max_pixels, classifier.formats)
+    limits = (classifier.max_pixels, classifier.formats, classifier.memory)
+    photo = decode.preview(data, _SIDE, *limits)
     label = explanation.prediction.label
     # Minus the mean over the labels (zero for two): a softmax depends on differences only.
     mean = np.mean([evidence.map for evidence in explanation.evidence.values()], axis=0)

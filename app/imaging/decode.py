@@ -5,18 +5,19 @@ network sees every photo as it saw the photos that it was trained on.
 """
 
 import io
+import sys
 import warnings
 from collections.abc import Callable, Collection
-from math import prod
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import ExifTags, Image
 
-from app.imaging.avif import frame_sizes
 from app.imaging.errors import (
     BrokenPhoto,
     EmptyPhoto,
     PhotoError,
+    TooExpensive,
     TooManyPixels,
     UnsupportedFormat,
     UnsupportedPixels,
@@ -28,7 +29,8 @@ from app.imaging.repair import JPEG_END, is_complete, png_without_metadata
 # Below Pillow's own limit of 89 megapixels; the photo of a 50-megapixel phone passes.
 MAX_PIXELS = 64_000_000
 
-_MAX_AVIF_PICTURES = 3  # an AVIF may hold so many pictures of the largest size
+# Bytes that a pixel takes in decoding, conversions and resizing together, measured and rounded up.
+_OPAQUE, _TRANSPARENT, _MOST_PER_PIXEL = 8, 12, 16
 
 # EXIF orientation -> what turns the photo upright; 1 is upright.
 _TURNS = {
@@ -54,6 +56,7 @@ def decode(
     channels: int,
     max_pixels: int = MAX_PIXELS,
     formats: Collection[str] = FORMATS,
+    memory: int | None = None,
 ) -> np.ndarray:
     """Decode one photo to the size and channels of a network.
 
@@ -67,6 +70,8 @@ def decode(
         channels: 3 for RGB, 1 for luminance (ITU-R 601-2, as Pillow's mode "L").
         max_pixels: refuse photos whose width times height, by their header, exceeds this.
         formats: those of `FORMATS` that are accepted.
+        memory: the bytes that this process may allocate, if it has a limit: a photo that would
+            need more is refused before it is decoded.
 
     Returns:
         uint8 array of shape (height, width, channels), values 0..255.
@@ -74,9 +79,8 @@ def decode(
     Raises:
         PhotoError: one of its subclasses; nothing else, whatever the bytes are.
     """
-    image = _decode(
-        data, max_pixels, formats, MODES[channels], max(height, width), lambda _: (width, height)
-    )
+    limits = _Limits(max_pixels, formats, memory)
+    image = _decode(data, limits, MODES[channels], max(height, width), lambda _: (width, height))
     return np.array(image, dtype=np.uint8).reshape(height, width, channels)
 
 
@@ -85,11 +89,12 @@ def preview(
     side: int,
     max_pixels: int = MAX_PIXELS,
     formats: Collection[str] = FORMATS,
+    memory: int | None = None,
 ) -> Image.Image:
     """The photo for people to look at: as `decode` prepares it, in colour, not stretched.
 
     Args:
-        data, max_pixels, formats: as for `decode`.
+        data, max_pixels, formats, memory: as for `decode`.
         side: the longer side of the result in pixels.
 
     Returns:
@@ -103,13 +108,26 @@ def preview(
         scale = side / max(size)
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
-    return _decode(data, max_pixels, formats, "RGB", side, fit)
+    return _decode(data, _Limits(max_pixels, formats, memory), "RGB", side, fit)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """What `decode` accepts."""
+
+    max_pixels: int
+    formats: Collection[str]
+    memory: int | None
+
+    def require_memory(self, needed: int) -> None:
+        """Raise TooExpensive if so many bytes are more than there may be."""
+        if self.memory is not None and needed > self.memory:
+            raise TooExpensive(f"{self.memory >> 20:,} MiB of memory to be decoded")
 
 
 def _decode(
     data: bytes,
-    max_pixels: int,
-    formats: Collection[str],
+    limits: _Limits,
     mode: str,
     side: int,
     target: Callable[[tuple[int, int]], tuple[int, int]],
@@ -121,13 +139,15 @@ def _decode(
     if not data:
         raise EmptyPhoto
     name = format_of(data)
-    if name is None or name not in formats:
-        raise UnsupportedFormat(formats)
-    if name == "PNG":
-        data = png_without_metadata(data)
-    image = _open(data, name, max_pixels)
+    if name is None or name not in limits.formats:
+        raise UnsupportedFormat(limits.formats)
+    pixels = 0
     try:
-        image = _load(image, data, name, mode, side)
+        if name == "PNG":
+            data = png_without_metadata(data)
+        image = _open(data, name, limits.max_pixels)
+        pixels = image.width * image.height
+        image = _load(image, data, name, mode, side, limits)
         turn = _turn(image)
         image = eight_bit(image, mode)
         if turn is not None:
@@ -136,15 +156,24 @@ def _decode(
         return over_white(image, mode)
     except PhotoError:
         raise
+    except MemoryError as error:
+        limits.require_memory(sys.maxsize)
+        raise TooExpensive("the memory of this machine") from error
     except Exception as error:  # Pillow's parsers raise anything on hostile bytes
+        # Some decoders say no more than that they failed if they get no memory.
+        limits.require_memory(pixels * _MOST_PER_PIXEL)
         raise BrokenPhoto(name, _reason(error)) from error
 
 
-def _load(image: Image.Image, data: bytes, name: str, mode: str, side: int) -> Image.Image:
+def _load(
+    image: Image.Image, data: bytes, name: str, mode: str, side: int, limits: _Limits
+) -> Image.Image:
     """Decode the pixels; a JPEG may lack its end marker, if no row is missing."""
     # A JPEG can be decoded at 1/2, 1/4 or 1/8 scale at a fraction of the cost. The square covers
     # both orientations, as the EXIF tag has not been read yet.
+    whole = image.width * image.height
     image.draft(mode, (side, side))
+    limits.require_memory(len(data) + _needed(image, name, whole))
     try:
         image.load()
     except OSError:
@@ -159,6 +188,19 @@ def _load(image: Image.Image, data: bytes, name: str, mode: str, side: int) -> I
     return image
 
 
+def _needed(image: Image.Image, name: str, whole: int) -> int:
+    """About how many bytes it takes to decode an opened photo of `whole` pixels, and to resize it.
+
+    `image` has the reduced size if the decoder can reduce it.
+    """
+    reduced = image.width * image.height
+    if name == "JPEG":
+        return _OPAQUE * (reduced + ("progressive" in image.info) * whole)
+    if name == "WEBP":
+        return _MOST_PER_PIXEL * whole
+    return (_TRANSPARENT if image.has_transparency_data else _OPAQUE) * whole
+
+
 def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
     """Parse the header with the plugin for `name`, and check the size against the limit."""
     if name == "HEIC":
@@ -169,29 +211,15 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
         image = parser(io.BytesIO(data), "")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooManyPixels(max_pixels, None) from error
+    except MemoryError:
+        raise
     except Exception as error:
         if "unknown pixel mode" in str(error):
             raise UnsupportedPixels("of this file") from error
         raise BrokenPhoto(name, "its header is damaged or cut off") from error
     if image.width * image.height > max_pixels:
         raise TooManyPixels(max_pixels, image.size)
-    if name == "AVIF":
-        _check_frames(data, max_pixels)
     return image
-
-
-def _check_frames(data: bytes, max_pixels: int) -> None:
-    """Check the real size of an AVIF's frames; the size in its container may be a lie."""
-    try:
-        sizes = frame_sizes(data)
-    except ValueError as error:
-        raise BrokenPhoto("AVIF", str(error)) from error
-    largest = max(sizes, key=prod, default=(0, 0))
-    if prod(largest) > max_pixels:
-        raise TooManyPixels(max_pixels, largest)
-    # The decoder decodes all of them: the photo or its tiles, its transparency, a gain map.
-    if sum(map(prod, sizes)) > _MAX_AVIF_PICTURES * max_pixels:
-        raise TooManyPixels(max_pixels, None)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

@@ -51,3 +51,21 @@ class TooManyPixels(PhotoError):
         super().__init__(
             f"The photo has {found}; at most {limit:,} are accepted. Scale it down first."
         )
+
+
+class TooExpensive(PhotoError):
+    """Decoding the photo needs more than it is allowed to; `limit` says of what."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(
+            f"The photo needs more than {limit}. Scale it down, or save it as an ordinary JPEG."
+        )
+
+
+class DecoderCrashed(PhotoError):
+    """The process that decoded the photo crashed."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The file made its decoder crash ({reason}). Save it again with another program."
+        )

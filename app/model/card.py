@@ -8,8 +8,10 @@ line that names the file.
 import hashlib
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +22,9 @@ CARD = "card.json"
 KERAS = "model.keras"
 LITERT = "model.tflite"
 EXPLAIN = "explain.tflite"  # old versions lack it
+
+# Bytes. The confusion matrix of a thousand labels takes a few megabytes.
+_LONGEST_CARD = 16 * 1024 * 1024
 
 MODEL_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 
@@ -45,6 +50,11 @@ class Input(_Record):
     height: int = Field(ge=1)
     width: int = Field(ge=1)
     channels: Literal[1, 3]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
 
 
 class Layer(_Record):
@@ -106,12 +116,44 @@ class Card(_Record):
         for needed in (KERAS, LITERT):
             if needed not in self.files:
                 raise ValueError(f"files: {needed} is not listed")
+        for golden in self.golden:
+            self._require_probabilities(golden)
         return self
+
+    def _require_probabilities(self, golden: Golden) -> None:
+        """The network has to reproduce the golden outputs: so these tell its activation."""
+        outputs = golden.outputs
+        total = 1.0 if self.activation == "softmax" else outputs[0] if outputs else 0.0
+        if (
+            len(outputs) != self.outputs
+            or not all(0 <= value <= 1 for value in outputs)
+            or not math.isclose(sum(outputs), total, abs_tol=1e-3)
+        ):
+            raise ValueError(
+                f"golden: prediction {golden.seed} is not that of a {self.activation} with "
+                f"{self.outputs} outputs"
+            )
 
     @property
     def outputs(self) -> int:
         """The number of the network's outputs for a photo: 1 for a sigmoid."""
         return 1 if self.activation == "sigmoid" else len(self.labels)
+
+    def require_shapes(self, file: str, taken: tuple[int, ...], given: tuple[int, ...]) -> None:
+        """Check the shapes that a network takes and gives, without the batch dimension.
+
+        Raises:
+            ModelError: they are not those of the card; `file` is the network's.
+        """
+        for what, actual, expected in (
+            ("input", taken, self.input.shape),
+            ("output", given, (self.outputs,)),
+        ):
+            if tuple(actual) != expected:
+                raise ModelError(
+                    f"{file}: the network's {what} has the shape {tuple(actual)}, its card says "
+                    f"{expected}. Publish the version again with training.fit."
+                )
 
 
 def find_version(path: Path, version: int | None = None) -> Path:
@@ -166,9 +208,13 @@ def load_card(folder: Path, *, unchecked: Collection[str] = ()) -> Card:
         ModelError: the card is missing or malformed, or a file is missing or changed.
     """
     try:
-        card = Card.model_validate_json((folder / CARD).read_bytes())
-    except OSError as error:
-        raise ModelError(f"{folder}: cannot read {CARD} ({error.strerror}).") from error
+        with _opened(folder / CARD) as file:
+            text = file.read(_LONGEST_CARD + 1)
+        if len(text) > _LONGEST_CARD:
+            raise ModelError(
+                f"{folder / CARD}: not a valid card: longer than {_LONGEST_CARD:,} bytes."
+            )
+        card = Card.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
@@ -189,15 +235,43 @@ def check_file(path: Path, expected: Sha256) -> None:
     """Check a file against the SHA-256 on the card.
 
     Raises:
-        ModelError: it is missing or changed.
+        ModelError: it is missing or changed, or no regular file inside its folder.
     """
+    with _opened(path) as file:
+        _compare(path, hashlib.file_digest(file, "sha256").hexdigest(), expected)
+
+
+def read_file(path: Path, expected: Sha256) -> bytes:
+    """The bytes of a file whose SHA-256 is that on the card.
+
+    Raises:
+        ModelError: as `check_file`.
+    """
+    with _opened(path) as file:
+        content = file.read()
+    _compare(path, hashlib.sha256(content).hexdigest(), expected)
+    return content
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    """Open a regular file. A named pipe would block, and a link could lead to any other file."""
     try:
-        actual = sha256(path)
+        inside = path.resolve(strict=True).is_relative_to(path.parent.resolve())
+        if not inside or not path.is_file():
+            raise ModelError(
+                f"{path}: not a regular file inside its folder. Copy the whole version folder "
+                "again, with the files themselves."
+            )
+        with path.open("rb") as file:
+            yield file
     except OSError as error:
         raise ModelError(
-            f"{path}: listed on the card but cannot be read ({error.strerror}). "
-            "Copy the whole version folder again."
+            f"{path}: cannot be read ({error.strerror}). Copy the whole version folder again."
         ) from error
+
+
+def _compare(path: Path, actual: Sha256, expected: Sha256) -> None:
     if actual != expected:
         raise ModelError(
             f"{path}: its SHA-256 is {actual[:12]}..., the card says {expected[:12]}...: the file "
@@ -220,7 +294,7 @@ def golden_pixels(seed: int, shape: Input) -> np.ndarray:
     Returns:
         uint8 array of shape (height, width, channels).
     """
-    rows, columns, channels = np.indices((shape.height, shape.width, shape.channels))
+    rows, columns, channels = np.indices(shape.shape)
     steps = (rows * (3 + seed) + columns * (7 - 2 * seed) + channels * (40 + 11 * seed)) % 256
     blocks = ((rows // (4 + seed)) % 2) ^ ((columns // (6 + seed)) % 2)
     return np.asarray(np.where(blocks == 1, steps, 255 - steps), np.uint8)

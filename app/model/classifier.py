@@ -1,48 +1,65 @@
 """Photos in, predictions out: decode -> engine -> labels."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from app.imaging import decode
 from app.imaging.formats import FORMATS
-from app.model.card import Card, Golden, ModelError, find_version, golden_pixels, load_card, matches
+from app.model.card import (
+    EXPLAIN,
+    LITERT,
+    Card,
+    Golden,
+    ModelError,
+    find_version,
+    golden_pixels,
+    load_card,
+    matches,
+    read_file,
+)
 from app.model.engine import Choice, Engine, load_engine
-from app.model.explainer import Explainer
+from app.model.explainer import Explainer, NotExplainable
+from app.model.litert import LiteRTEngine
+from app.model.prediction import Prediction, prediction
 
 # Engines differ in the last bits of a float32; a wrong file or layer differs much more.
 GOLDEN_TOLERANCE = 1e-3
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one photo. `probabilities` has every label and sums to 1."""
-
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-
-
 class Classifier:
-    """A loaded model: its card, its engine, and the step from outputs to labels."""
+    """A loaded model: its card, its engine, its explainer. For one thread at a time.
+
+    Args:
+        card: the version's card.
+        engine: runs the network; None if another process does, and photos are decoded here.
+        max_pixels, formats, memory: see `app.imaging.decode.decode`. `memory` may be changed.
+        explainer: the network with its inside shown.
+    """
 
     def __init__(
         self,
         card: Card,
-        engine: Engine,
+        engine: Engine | None,
         max_pixels: int = decode.MAX_PIXELS,
-        folder: Path = Path(),
         formats: Collection[str] = FORMATS,
-        threads: int = 1,
+        explainer: Explainer | None = None,
+        memory: int | None = None,
     ) -> None:
         self.card = card
-        self.engine = engine
+        self._engine = engine
         self.max_pixels = max_pixels
-        self.folder = folder
         self.formats = formats
-        self.explainer = Explainer(folder, card, threads)
+        self.explainer = explainer or Explainer(card, None)
+        self.memory = memory
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, where there is one."""
+        if self._engine is None:
+            raise RuntimeError("this classifier only decodes")
+        return self._engine
 
     @classmethod
     def load(
@@ -60,8 +77,8 @@ class Classifier:
         Args:
             path: a version folder, or a folder of versions (the highest is taken).
             version: that version instead.
-            engine: see `app.model.engine.load_engine`.
-            threads: cores to use, see `app.model.litert.worker_count`.
+            engine: see `app.model.engine.choose`.
+            threads: cores for a photo that is alone, see `app.model.litert.LiteRTEngine`.
             max_pixels, formats: see `app.imaging.decode.decode`.
 
         Raises:
@@ -69,11 +86,33 @@ class Classifier:
         """
         folder = find_version(path, version)
         card = load_card(folder)
+        explain = card.files.get(EXPLAIN)
+        explainer = Explainer(card, read_file(folder / EXPLAIN, explain) if explain else None)
         loaded = load_engine(folder, card, engine, threads)
-        loaded.warm()
-        classifier = cls(card, loaded, max_pixels, folder, formats, threads)
-        classifier._check_golden(folder)
-        return classifier
+        check_golden(card, loaded)
+        return cls(card, loaded, max_pixels, formats, explainer)
+
+    @classmethod
+    def from_files(
+        cls,
+        card: Card,
+        files: Mapping[str, bytes],
+        threads: int,
+        max_pixels: int = decode.MAX_PIXELS,
+        formats: Collection[str] = FORMATS,
+    ) -> "Classifier":
+        """As `load`, on a CPU, from the bytes of the version's files by their names.
+
+        Without `model.tflite` among them, the classifier only decodes and explains.
+
+        Raises:
+            ModelError: as `load`.
+        """
+        loaded = LiteRTEngine(files[LITERT], card, threads) if LITERT in files else None
+        if loaded:
+            check_golden(card, loaded)
+        explainer = Explainer(card, files.get(EXPLAIN), threads)
+        return cls(card, loaded, max_pixels, formats, explainer)
 
     def predict(self, data: bytes) -> Prediction:
         """Classify one photo from the bytes of its file.
@@ -81,7 +120,7 @@ class Classifier:
         Raises:
             app.imaging.errors.PhotoError: the bytes are not a usable photo.
         """
-        return self.predict_pixels(self.pixels(data)[np.newaxis])[0]
+        return self.predict_pixels(self.pixels(data)[np.newaxis], alone=True)[0]
 
     def pixels(self, data: bytes) -> np.ndarray:
         """The network's input for a photo: uint8 (height, width, channels).
@@ -89,47 +128,63 @@ class Classifier:
         Raises:
             app.imaging.errors.PhotoError: the bytes are not a usable photo.
         """
-        shape = self.card.input
-        size = (shape.height, shape.width, shape.channels)
-        return decode.decode(data, *size, self.max_pixels, self.formats)
+        shape = self.card.input.shape
+        return decode.decode(data, *shape, self.max_pixels, self.formats, self.memory)
 
     def predict_pixels(self, batch: np.ndarray, alone: bool = False) -> list[Prediction]:
         """Classify decoded photos: uint8 (photos, height, width, channels).
 
         `alone`: see `app.model.engine.Engine.run`.
         """
-        return [self.label(outputs) for outputs in self.engine.run(batch, alone)]
+        return [prediction(self.card, outputs) for outputs in self.engine.run(batch, alone)]
 
-    def label(self, outputs: np.ndarray) -> Prediction:
-        """The prediction for one photo's outputs, float32 (outputs,)."""
-        if self.card.activation == "sigmoid":
-            # A single output is the probability of the second label.
-            second = float(outputs[0])
-            values = [1.0 - second, second]
-        else:
-            values = [float(value) for value in outputs]
-        probabilities = dict(zip(self.card.labels, values, strict=True))
-        label = max(probabilities, key=probabilities.__getitem__)
-        return Prediction(label, probabilities[label], probabilities)
 
-    def _check_golden(self, folder: Path) -> None:
-        """Run the golden pictures one by one, with one core and with all, and then as a batch."""
-        golden = self.card.golden
-        if not golden:
+def check_golden(card: Card, engine: Engine) -> None:
+    """Warm the engine up, and compare its answers to the card's golden predictions.
+
+    The golden pictures are run one by one, with one core and with several, and then as a batch.
+
+    Raises:
+        ModelError: the engine cannot run the network, or an answer differs.
+    """
+    engine.warm()
+    golden = card.golden
+    if not golden:
+        return
+    pixels = [golden_pixels(each.seed, card.input) for each in golden]
+    for place, (each, one) in enumerate(zip(golden, pixels, strict=True)):
+        outputs = engine.run(one[np.newaxis], alone=place % 2 == 1)[0]
+        _compare(card, engine, each, outputs)
+    places = [place % len(golden) for place in range(max(len(golden), engine.max_batch))]
+    together = engine.run(np.stack([pixels[place] for place in places]))
+    for place, outputs in zip(places, together, strict=True):
+        _compare(card, engine, golden[place], outputs)
+
+
+def check_explainer(card: Card, explainer: Explainer) -> None:
+    """Check that the explainer answers as the network does, and shows every output.
+
+    Raises:
+        ModelError: it does not, or LiteRT cannot load its file.
+    """
+    for golden in card.golden[:1]:
+        try:
+            terms = explainer.terms(golden_pixels(golden.seed, card.input))
+        except NotExplainable:
             return
-        pixels = [golden_pixels(each.seed, self.card.input) for each in golden]
-        for place, (each, one) in enumerate(zip(golden, pixels, strict=True)):
-            outputs = self.engine.run(one[np.newaxis], alone=place % 2 == 1)[0]
-            self._compare(folder, each, outputs)
-        places = [place % len(golden) for place in range(max(len(golden), self.engine.max_batch))]
-        together = self.engine.run(np.stack([pixels[place] for place in places]))
-        for place, outputs in zip(places, together, strict=True):
-            self._compare(folder, golden[place], outputs)
-
-    def _compare(self, folder: Path, golden: Golden, outputs: np.ndarray) -> None:
-        if not matches(golden.outputs, outputs, GOLDEN_TOLERANCE):
+        shapes = [terms.logits.shape, terms.bias.shape, terms.maps.shape[2:]]
+        right = shapes == [(card.outputs,)] * 3
+        if not right or not matches(golden.outputs, terms.probabilities, GOLDEN_TOLERANCE):
             raise ModelError(
-                f"{folder}: the {self.engine.name} engine does not reproduce the card's golden "
-                f"prediction {golden.seed}: {[round(float(v), 6) for v in outputs]} instead of "
-                f"{[round(v, 6) for v in golden.outputs]}. Retrain, or use another engine."
+                f"{EXPLAIN} does not show the network of {LITERT}: it does not reproduce the "
+                f"card's golden prediction {golden.seed}. Make it again with training.export."
             )
+
+
+def _compare(card: Card, engine: Engine, golden: Golden, outputs: np.ndarray) -> None:
+    if not matches(golden.outputs, outputs, GOLDEN_TOLERANCE):
+        raise ModelError(
+            f"{card.name} {card.version}: the {engine.name} engine does not reproduce the card's "
+            f"golden prediction {golden.seed}: {[round(float(v), 6) for v in outputs]} instead of "
+            f"{[round(v, 6) for v in golden.outputs]}. Retrain, or use another engine."
+        )

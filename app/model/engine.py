@@ -11,11 +11,12 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from app.model.card import KERAS, LITERT, Card
+from app.model.card import KERAS, LITERT, Card, read_file
 from app.model.litert import LiteRTEngine
 from app.model.tensorflow import TensorFlowEngine
 
-Choice = Literal["auto", "litert", "tensorflow"]
+EngineName = Literal["litert", "tensorflow"]
+Choice = Literal["auto"] | EngineName
 
 logger = logging.getLogger(__name__)
 
@@ -24,22 +25,27 @@ _GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
 
 class Engine(Protocol):
-    """Runs a network. Safe to call from several threads at once."""
+    """Runs a network."""
 
     name: str
     max_batch: int
     """The largest batch that is faster than its photos one by one."""
-    exclusive: bool
-    """Whether the engine runs one batch at a time, so that decoded photos wait until it is free."""
 
     def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
         """uint8 (photos, height, width, channels) -> float32 (photos, outputs).
 
-        `alone` says that no other photo is in work, so that one photo may use all cores.
+        `alone` says that no other photo is in work, so that one photo may use several cores.
         """
 
     def warm(self) -> None:
         """Run each batch size once, so that no request has to wait for one-time set-up."""
+
+
+def choose(choice: Choice) -> EngineName:
+    """The engine's name for a choice; "auto" is TensorFlow where it is installed and sees a GPU."""
+    if choice == "auto":
+        return "tensorflow" if _tensorflow_has_gpu() else "litert"
+    return choice
 
 
 def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int = 1) -> Engine:
@@ -48,15 +54,15 @@ def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int 
     Args:
         folder: the version folder whose card `app.model.card.load_card` has checked.
         card: that card.
-        choice: "auto" takes TensorFlow where it is installed and sees a GPU, else LiteRT.
-        threads: cores for LiteRT, see `app.model.litert.worker_count`.
+        choice: see `choose`.
+        threads: cores for LiteRT, see `app.model.litert.LiteRTEngine`.
 
     Raises:
         ModelError: the engine is not installed, or cannot load the file.
     """
-    if choice == "tensorflow" or (choice == "auto" and _tensorflow_has_gpu()):
+    if choose(choice) == "tensorflow":
         return TensorFlowEngine(folder / KERAS, card)
-    return LiteRTEngine(folder / LITERT, card, threads)
+    return LiteRTEngine(read_file(folder / LITERT, card.files[LITERT]), card, threads)
 
 
 def _tensorflow_has_gpu() -> bool:

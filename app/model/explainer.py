@@ -4,17 +4,14 @@ A version folder's `explain.tflite` is the served network with more outputs. The
 that needs them opens the file; `/predict` neither loads nor runs it.
 """
 
-import queue
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from app.model.card import EXPLAIN, Card, ModelError, check_file
+from app.model.card import EXPLAIN, Card, ModelError
+from app.model.litert import one_line
 
 # The outputs that are not named after a layer.
 PROBABILITIES, LOGITS, EVIDENCE, BIAS = "probabilities", "logits", "evidence", "bias"
@@ -44,21 +41,18 @@ class Terms:
 
 
 class Explainer:
-    """A pool of LiteRT interpreters that grows with the number of simultaneous calls.
+    """Runs `explain.tflite`. For one thread at a time; the first call loads the file.
 
-    Safe to call from several threads at once. The first interpreter uses `threads` cores, for a
-    call that is alone; the others use one.
+    Args:
+        card: the version's card.
+        content: the bytes of the version's `explain.tflite`; None if it has none.
+        threads: cores to use.
     """
 
-    def __init__(self, folder: Path, card: Card, threads: int = 1) -> None:
-        self._folder = folder
+    def __init__(self, card: Card, content: bytes | None, threads: int = 1) -> None:
         self._card = card
+        self._content = content
         self._threads = threads
-        self._wide_lock = threading.Lock()
-        self._wide: _Interpreter | None = None
-        self._lock = threading.Lock()
-        self._content = b""
-        self._idle: queue.SimpleQueue[_Interpreter] = queue.SimpleQueue()
 
     def terms(self, pixels: np.ndarray) -> Terms:
         """The evidence for each output: uint8 (height, width, channels) -> `Terms`.
@@ -66,16 +60,16 @@ class Explainer:
         Raises:
             NotExplainable: the version has no such file, or its network is not linear in
                 the last feature map.
-            ModelError: the file was changed or lost after the model was loaded.
+            ModelError: LiteRT cannot load the file.
         """
-        with self._borrowed() as interpreter:
-            if EVIDENCE not in interpreter.outputs:
-                raise NotExplainable(
-                    f"{self._name()} does not end in one linear step over a feature map, so its "
-                    "answer is not a sum over places of the photo."
-                )
-            interpreter.run(pixels)
-            return Terms(*map(interpreter.read, (PROBABILITIES, LOGITS, EVIDENCE, BIAS)))
+        interpreter = self._interpreter
+        if EVIDENCE not in interpreter.outputs:
+            raise NotExplainable(
+                f"{self._name()} does not end in one linear step over a feature map, so its "
+                "answer is not a sum over places of the photo."
+            )
+        interpreter.run(pixels)
+        return Terms(*map(interpreter.read, (PROBABILITIES, LOGITS, EVIDENCE, BIAS)))
 
     def feature_maps(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """Each layer's map by the layer's name, float32 (h, w, channels); `linear` ones too.
@@ -85,43 +79,18 @@ class Explainer:
             ModelError: as above.
         """
         own = (PROBABILITIES, LOGITS, EVIDENCE, BIAS)
-        with self._borrowed() as interpreter:
-            interpreter.run(pixels)
-            return {name: interpreter.read(name) for name in interpreter.outputs if name not in own}
+        interpreter = self._interpreter
+        interpreter.run(pixels)
+        return {name: interpreter.read(name) for name in interpreter.outputs if name not in own}
 
-    @contextmanager
-    def _borrowed(self) -> Iterator["_Interpreter"]:
-        if self._wide_lock.acquire(blocking=False):
-            try:
-                self._wide = self._wide or self._new(self._threads)
-                yield self._wide
-            finally:
-                self._wide_lock.release()
-            return
-        try:
-            interpreter = self._idle.get_nowait()
-        except queue.Empty:
-            interpreter = self._new(1)
-        try:
-            yield interpreter
-        finally:
-            self._idle.put(interpreter)
-
-    def _new(self, threads: int) -> "_Interpreter":
-        return _Interpreter(self._folder / EXPLAIN, self._read_file(), threads)
-
-    def _read_file(self) -> bytes:
-        if EXPLAIN not in self._card.files:
+    @functools.cached_property
+    def _interpreter(self) -> "_Interpreter":
+        if self._content is None:
             raise NotExplainable(
                 f"{self._name()} was published without {EXPLAIN}. Add it on the server with: "
                 f"python -m training.export models/{self._card.name}/{self._card.version}"
             )
-        with self._lock:
-            if not self._content:
-                path = self._folder / EXPLAIN
-                check_file(path, self._card.files[EXPLAIN])
-                self._content = path.read_bytes()
-            return self._content
+        return _Interpreter(self._content, self._threads)
 
     def _name(self) -> str:
         return f"The model {self._card.name} {self._card.version}"
@@ -130,7 +99,7 @@ class Explainer:
 class _Interpreter:
     """One interpreter, with its outputs by name."""
 
-    def __init__(self, path: Path, content: bytes, threads: int) -> None:
+    def __init__(self, content: bytes, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
@@ -138,8 +107,7 @@ class _Interpreter:
             self._interpreter.allocate_tensors()
             runner = self._interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
-            line = " ".join(str(error).split())[:200]
-            raise ModelError(f"{path}: LiteRT cannot load it ({line}).") from error
+            raise ModelError(f"{EXPLAIN}: LiteRT cannot load it ({one_line(error)}).") from error
         self._input = self._interpreter.get_input_details()[0]["index"]
         details: dict[str, Any] = runner.get_output_details()
         self.outputs = {name: detail["index"] for name, detail in details.items()}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.model.card import Card, ModelError
+from app.model.card import KERAS, Card, ModelError
 from app.model.litert import one_line
 
 
@@ -17,7 +17,6 @@ class TensorFlowEngine:
     """
 
     name = "tensorflow"
-    exclusive = True
     SIZES = (1, 4, 16, 32)
     max_batch = SIZES[-1]
 
@@ -37,7 +36,8 @@ class TensorFlowEngine:
             network = keras.saving.load_model(path, compile=False, safe_mode=True)
         except (ValueError, TypeError, OSError) as error:
             raise ModelError(f"{path}: Keras cannot load it ({one_line(error)}).") from error
-        self._shape = (card.input.height, card.input.width, card.input.channels)
+        card.require_shapes(KERAS, network.input_shape[1:], network.output_shape[1:])
+        self._shape = card.input.shape
         # A traced graph, because Keras's `predict` builds a data pipeline for every call.
         self._forward = tf.function(
             lambda pixels: network(tf.cast(pixels, tf.float32), training=False),

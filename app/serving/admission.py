@@ -1,4 +1,4 @@
-"""How many photos may be in the service at a time, and how soon a refused client may try again."""
+"""How much may be in the service at a time, and how soon a refused client may try again."""
 
 import math
 import time
@@ -16,6 +16,36 @@ class QueueFull(Exception):
         self.limit = limit
         self.actual = actual
         self.retry_after = retry_after
+
+
+class BufferFull(Exception):
+    """The request bodies in memory would take more bytes than `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The requests in the service take {limit:,} bytes, the most that may be.")
+        self.limit = limit
+
+
+class Buffer:
+    """Counts the bytes of the request bodies in memory. For use in one thread."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+
+    def take(self, size: int) -> None:
+        """Count bytes in.
+
+        Raises:
+            BufferFull: there is no room for so many; none are counted.
+        """
+        if self._used + size > self._limit:
+            raise BufferFull(self._limit)
+        self._used += size
+
+    def give_back(self, size: int) -> None:
+        """Count bytes out."""
+        self._used -= size
 
 
 class Admission:

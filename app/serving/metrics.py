@@ -1,6 +1,7 @@
 """Metrics for Prometheus. Clients cannot add values to a label, whatever they send."""
 
 import functools
+from collections.abc import Callable
 
 from prometheus_client import (
     CollectorRegistry,
@@ -11,8 +12,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.model.classifier import Classifier
-from app.serving.predictor import Answer, Predictor
+from app.serving.admission import Admission
+from app.serving.served_model import Answer, ServedModel
 
 # Seconds, from a small network's time to the default deadline.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -56,6 +57,10 @@ class Metrics:
             "prediction_probability", "Predictions, by label and by its probability",
             ("label",), buckets=_PROBABILITIES, registry=registry,
         )  # fmt: skip
+        self._ends = Counter(
+            "worker_ends", "Workers that ended and were replaced: processor-time or crash",
+            ("reason",), registry=registry,
+        )  # fmt: skip
         self._model = Gauge(
             "model_info", "The served model", ("name", "version", "engine"), registry=registry
         )
@@ -70,16 +75,20 @@ class Metrics:
             self._stages.labels, ("queue", "decode", "infer")
         )
 
-    def watch_predictor(self, predictor: Predictor) -> None:
-        """Read the depth of the queue and the photos inside from `predictor`, on request."""
-        self._waiting.set_function(lambda: predictor.waiting)
-        self._inside.set_function(lambda: predictor.admission.admitted)
+    def watch_queue(self, waiting: Callable[[], int], admission: Admission) -> None:
+        """Read the depth of the queue and the photos inside on request."""
+        self._waiting.set_function(waiting)
+        self._inside.set_function(lambda: admission.admitted)
 
-    def set_model(self, classifier: Classifier) -> None:
-        """`classifier` is served from now on."""
+    def set_model(self, model: ServedModel) -> None:
+        """`model` is served from now on."""
         self._model.clear()
-        card = classifier.card
-        self._model.labels(card.name, str(card.version), classifier.engine.name).set(1)
+        card = model.card
+        self._model.labels(card.name, str(card.version), model.engine_name).set(1)
+
+    def count_end(self, reason: str) -> None:
+        """Count a worker that ended and was not told to; `reason` is of a small, fixed set."""
+        self._ends.labels(reason).inc()
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request; the arguments must come from small, fixed sets."""

@@ -5,13 +5,13 @@ import logging
 import re
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from app.model.card import CARD, ModelError, versions
-from app.model.classifier import Classifier
 from app.serving.metrics import Metrics
+from app.serving.served_model import ServedModel
 
 logger = logging.getLogger(__name__)
 
@@ -20,36 +20,36 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 class ModelWatcher:
-    """The served classifier, and the versions beside it on disk.
+    """The served model, and the versions beside it on disk.
 
-    A request keeps the classifier that it began with. A replaced classifier is freed when the last
-    request that uses it has ended.
+    A request keeps the model that it began with. A replaced model ends when the last request that
+    uses it has ended.
 
     Args:
-        classifier: the one to begin with.
-        load: loads, warms up and checks a version folder; raises `ModelError`.
+        model: the one to begin with.
+        load: loads and checks a version folder; raises `ModelError`.
         path: the folder of all versions, or one version's.
         version: serve only this version.
     """
 
     def __init__(
         self,
-        classifier: Classifier,
-        load: Callable[[Path], Classifier],
+        model: ServedModel,
+        load: Callable[[Path], Awaitable[ServedModel]],
         path: Path,
         version: int | None,
         metrics: Metrics,
     ) -> None:
-        self.classifier = classifier
+        self.model = model
         self.refused: dict[str, str] = {}
         self._load = load
         self._path = path
         self._pinned = version
         self._metrics = metrics
-        self._served = fingerprint(classifier.folder)
+        self._served = fingerprint(model.folder)
         self._seen: dict[Path, Fingerprint] = {}  # the refused folders
         self._again = asyncio.Event()
-        metrics.set_model(classifier)
+        metrics.set_model(model)
 
     def check_now(self) -> None:
         """Look for another version soon, and try the refused ones again."""
@@ -85,24 +85,26 @@ class ModelWatcher:
                 pass
             self._again.clear()
             try:
-                await asyncio.to_thread(self.check)
+                await self.check()
             except Exception:  # watching must go on
                 logger.exception("looking for another version failed")
 
-    def check(self) -> None:
-        """Serve the newest version on disk that can be served. Blocks while it is loaded."""
-        folders = self._folders()
-        for name in set(self.refused) - {folder.name for folder in folders}:
-            self._forget(name)
-        for folder in folders:
-            state = fingerprint(folder)
-            served = folder == self.classifier.folder
+    async def check(self) -> None:
+        """Serve the newest version on disk that can be served."""
+        for folder, state in await asyncio.to_thread(self._look):
+            served = folder == self.model.folder
             if served and state == self._served:
                 return
-            if self._seen.get(folder) != state and self._take_over(folder, state):
+            if self._seen.get(folder) != state and await self._take_over(folder, state):
                 return
             if served:  # its files changed on disk, but the loaded model is still good
                 return
+
+    def _look(self) -> list[tuple[Path, Fingerprint]]:
+        folders = self._folders()
+        for name in set(self.refused) - {folder.name for folder in folders}:
+            self._forget(name)
+        return [(folder, fingerprint(folder)) for folder in folders]
 
     def _folders(self) -> list[Path]:
         """The version folders that may be served, the newest first."""
@@ -113,24 +115,24 @@ class ModelWatcher:
             numbers = [number for number in numbers if number == self._pinned]
         return [self._path / str(number) for number in reversed(numbers)]
 
-    def _take_over(self, folder: Path, state: Fingerprint) -> bool:
+    async def _take_over(self, folder: Path, state: Fingerprint) -> bool:
         try:
-            classifier = self._load(folder)
+            model = await self._load(folder)
         except ModelError as error:
             self._refuse(folder.name, str(error))
             self._seen[folder] = state
             return False
-        before = self.classifier.card.version
-        self.classifier, self._served = classifier, state
+        before, self.model, self._served = self.model, model, state
+        before.retire()
         self._forget(folder.name)
         self._metrics.swaps.inc()
-        self._metrics.set_model(classifier)
-        card = classifier.card
-        logger.info("serving %s version %d instead of %d", card.name, card.version, before)
+        self._metrics.set_model(model)
+        numbers = (model.card.version, before.card.version)
+        logger.info("serving %s version %d instead of %d", model.card.name, *numbers)
         return True
 
     def _refuse(self, version: str, reason: str) -> None:
-        still = self.classifier.card.version
+        still = self.model.card.version
         logger.error("version %s is refused, %d is served on: %s", version, still, reason)
         # Clients can read this, so it must not show the paths of this machine.
         self.refused[version] = re.sub(r"(?<![\w.])[\w.~-]*/\S*/", "", reason)

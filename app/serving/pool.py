@@ -1,133 +1,257 @@
-"""Threads that take waiting items in order of arrival, a batch at a time."""
+"""The worker processes of one model version.
 
-import threading
+A worker is busy with one batch at a time. If it is busy for long, another worker takes its place,
+so that a photo that takes seconds delays no other. If it ends, its photos are tried again, each
+alone; a photo whose worker ends again is refused.
+"""
+
+import asyncio
+import logging
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
-from app.serving import runtime
+from app.imaging.errors import DecoderCrashed, TooExpensive
+from app.model.card import ModelError
+from app.serving.admission import QueueFull
+from app.serving.limits import OVERTIME
+from app.serving.messages import to_error
+from app.serving.photo_queue import PhotoQueue, Reply, Task
+from app.serving.process import WorkerProcess
+from app.serving.worker import WorkerSpec
 
-T = TypeVar("T")
-R = TypeVar("R")
+logger = logging.getLogger(__name__)
+
+SPARE = 2  # workers beyond the usual number, in place of slow ones
+_SLOW_SECONDS = 0.25
+_PAUSE = 1.0  # seconds between two looks at the workers, and two tries to start one
+_IDLE_SECONDS = 10.0  # after which a spare worker ends
 
 
-class WorkerPool(Generic[T, R]):
-    """Threads that share one queue of items.
+@dataclass(eq=False)
+class _Worker:
+    """A worker process, what it is busy with, and since when it is or is not."""
+
+    process: WorkerProcess
+    wide: bool  # may use several cores for one photo
+    batch: list[Task] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+    slow: asyncio.TimerHandle | None = None
+
+    @property
+    def is_slow(self) -> bool:
+        return any(task.slow for task in self.batch)
+
+
+class WorkerPool:
+    """Worker processes and the photos that wait for them, for one event loop.
 
     Args:
-        work: called with a batch in order of arrival, returns one result for each item. A result
-            that is an exception is raised by the item's future. An exception that `work` raises
-            is raised by all futures of the batch.
-        threads: the number of threads; each works on one batch at a time.
-        can_join: called with a batch and the next waiting item; whether the item joins the batch.
-            It is asked only if more items wait than other threads are idle.
+        spec: what the workers load.
+        workers: how many work at a time; also the cores for a photo that is alone.
+        deadline: seconds after which a worker that is still busy with a batch is killed.
+        on_batch: called with the number of photos that a worker has classified together.
+        on_end: called with the reason when a worker ended that was not told to.
     """
 
     def __init__(
         self,
-        work: Callable[[list[T]], Sequence[R | Exception]],
-        threads: int,
-        can_join: Callable[[list[T], T], bool] = lambda _batch, _item: False,
+        spec: WorkerSpec,
+        workers: int,
+        deadline: float,
+        on_batch: Callable[[int], None] = lambda _: None,
+        on_end: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._work = work
-        self._can_join = can_join
-        self._waiting: OrderedDict[Future[R], T] = OrderedDict()
-        self._changed = threading.Condition()
-        self._stopped = False
-        self.busy = 0  # threads at work
-        self._threads = [
-            threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
-            for number in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self.failing = ""  # why the last try to start a worker failed
+        self._spec = spec
+        self._size = workers
+        self._deadline = deadline
+        self._on_batch = on_batch
+        self._on_end = on_end
+        self._queue = PhotoQueue()
+        self._workers: dict[WorkerProcess, _Worker] = {}
+        self._starting = 0
+        self._closed = False
+        self._background: set[asyncio.Future[Any]] = set()
+
+    async def start(self) -> None:
+        """Start the workers. The first one checks the version's files as a whole.
+
+        Raises:
+            ModelError: a worker refuses the model.
+        """
+        try:
+            await self._start_worker(check=True)
+            await asyncio.gather(*(self._start_worker() for _ in range(self._size - 1)))
+        except BaseException:
+            self.close()
+            raise
+        self._in_background(self._watch())
 
     def __len__(self) -> int:
-        """How many items are waiting."""
-        return len(self._waiting)
+        """How many photos wait."""
+        return len(self._queue)
 
-    def submit(self, item: T) -> Future[R]:
-        """Put an item at the end of the queue. Cancelling the future takes it out again."""
-        future: Future[R] = Future()
-        with self._changed:
-            if self._stopped:
-                raise RuntimeError("the workers have been stopped")
-            self._waiting[future] = item
-            self._changed.notify()
-        future.add_done_callback(self._forget)
-        return future
+    def submit(self, job: str, data: bytes) -> Task:
+        """Put a photo at the end of the queue. Cancelling its future takes it out again."""
+        task = Task(job, data, asyncio.get_running_loop().create_future())
+        task.future.add_done_callback(lambda _: self._leave(task))
+        self._queue.add(task)
+        self._dispatch()
+        return task
 
-    def stop(self, patience: float = 1.0) -> None:
-        """Cancel what waits, and wait up to `patience` seconds for what is in work."""
-        with self._changed:
-            self._stopped = True
-            waiting = list(self._waiting)
-            self._changed.notify_all()
-        for future in waiting:
-            future.cancel()
-        deadline = time.monotonic() + patience
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+    def close(self) -> None:
+        """End all workers at once, and cancel the photos that are still in the pool."""
+        self._closed = True
+        self._queue.clear()
+        for worker in self._workers.values():
+            worker.process.end()
+        for each in self._background:
+            each.cancel()
 
-    def _forget(self, future: "Future[R]") -> None:
-        # Without this the bytes of cancelled photos would stay in memory until their turn.
-        if future.cancelled():
-            with self._changed:
-                self._waiting.pop(future, None)
+    def _leave(self, task: Task) -> None:
+        self._queue.done(task)
+        if task.future.cancelled() and (task.slow or task.large):  # nobody waits for it any more
+            for worker in self._workers.values():
+                if worker.batch == [task]:
+                    worker.process.kill()
 
-    def _run(self) -> None:
-        runtime.lower_priority()
-        while (batch := self._take()) is not None:
-            _run_batch(self._work, *batch)
-            del batch  # an idle thread must not keep a photo in memory
-            with self._changed:
-                self.busy -= 1
+    def _dispatch(self) -> None:
+        while idle := self._idle():
+            batch = self._queue.take(len(idle))
+            if not batch:
+                return
+            self._give(idle[0], batch)
 
-    def _take(self) -> "tuple[list[Future[R]], list[T]] | None":
-        """The next batch, or None after `stop`; counts the thread as busy."""
-        with self._changed:
-            while not self._stopped:
-                futures, items = self._pop_batch()
-                if items:
-                    self.busy += 1
-                    return futures, items
-                self._changed.wait()
-            return None
+    def _idle(self) -> list[_Worker]:
+        """The workers that may begin now: no more than the usual number work, and the slow ones."""
+        idle = [worker for worker in self._workers.values() if not worker.batch]
+        at_work = sum(bool(w.batch) and not w.is_slow for w in self._workers.values())
+        return sorted(idle, key=lambda w: not w.wide)[: max(0, self._size - at_work)]
 
-    def _pop_batch(self) -> "tuple[list[Future[R]], list[T]]":
-        futures: list[Future[R]] = []
-        items: list[T] = []
-        while self._waiting:
-            future, item = next(iter(self._waiting.items()))
-            # Each idle thread gets one item before any thread gets a second one.
-            idle = len(self._threads) - self.busy - 1  # this thread is not counted as busy yet
-            if items and (len(self._waiting) <= idle or not self._can_join(items, item)):
-                break
-            del self._waiting[future]
-            if future.set_running_or_notify_cancel():
-                futures.append(future)
-                items.append(item)
-        return futures, items
+    def _give(self, worker: _Worker, batch: list[Task]) -> None:
+        alone = len(batch) == 1 and not len(self._queue)
+        alone = alone and not any(each.batch for each in self._workers.values())
+        worker.batch, worker.since = batch, time.monotonic()
+        loop = asyncio.get_running_loop()
+        worker.slow = loop.call_later(_SLOW_SECONDS, self._slow_down, worker)
+        head = {"job": batch[0].job, "alone": alone, "large": batch[0].large}
+        worker.process.send(head, [task.data for task in batch])
 
+    def _slow_down(self, worker: _Worker) -> None:
+        for task in worker.batch:
+            task.slow = True
+        self._fill_up()
+        self._dispatch()
 
-def _run_batch(
-    work: Callable[[list[T]], Sequence[R | Exception]], futures: "list[Future[R]]", items: list[T]
-) -> None:
-    """Do the work, and give each item of the batch its result, or all of them the error."""
-    try:
-        results = work(items)
-        if len(results) != len(items):
-            raise RuntimeError(f"{len(results)} results for {len(items)} items")
-    except BaseException as error:
-        for future in futures:
-            future.set_exception(error)
-        # The error's traceback has this frame, whose variables would keep the photos in memory.
-        del future, futures, items
-    else:
-        for future, result in zip(futures, results, strict=True):
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+    def _release(self, worker: _Worker) -> list[Task]:
+        """Take a worker's batch off it."""
+        if worker.slow is not None:
+            worker.slow.cancel()
+        batch, worker.batch, worker.since = worker.batch, [], time.monotonic()
+        for task in batch:
+            task.slow = False
+        return batch
+
+    def _answered(self, process: WorkerProcess, answers: list[Any], blobs: list[bytes]) -> None:
+        batch = self._release(self._workers[process])
+        for place, (task, members) in enumerate(zip(batch, answers, strict=True)):
+            self._settle(task, Reply(members, blobs[place] if blobs else b""))
+        done = sum("outputs" in members for members in answers)
+        if done:
+            self._on_batch(done)
+        self._dispatch()
+
+    def _settle(self, task: Task, reply: Reply) -> None:
+        if task.future.done():
+            return
+        if "error" not in reply.members:
+            task.future.set_result(reply)
+            return
+        error = to_error(reply.members)
+        if isinstance(error, TooExpensive) and not task.large:
+            task.large = True
+            try:
+                self._queue.add(task)
+            except QueueFull as full:
+                task.future.set_exception(full)
+            return
+        task.future.set_exception(error)
+
+    def _ended(self, process: WorkerProcess, code: int) -> None:
+        worker = self._workers.pop(process, None)
+        if worker is None or self._closed:
+            return
+        batch = self._release(worker)
+        overtime = OVERTIME is not None and code == -OVERTIME
+        if batch or code:
+            reason = "processor time" if overtime else f"exit code {code}"
+            logger.warning("a worker ended (%s) with %d photos; it is replaced", reason, len(batch))
+            self._on_end("processor-time" if overtime else "crash")
+        for task in reversed(batch):
+            if not task.future.done():
+                self._try_again(task, code, single=len(batch) == 1, overtime=overtime)
+        self._fill_up()
+        self._dispatch()
+
+    def _try_again(self, task: Task, code: int, *, single: bool, overtime: bool) -> None:
+        if single and overtime:
+            limit = f"{self._spec.photo_seconds:g} seconds of processor time"
+            task.future.set_exception(TooExpensive(limit))
+        elif single and task.tried:
+            task.future.set_exception(DecoderCrashed(f"exit code {code}"))
+        else:
+            task.alone, task.tried = True, single
+            self._queue.put_back(task)
+
+    def _fill_up(self) -> None:
+        """Start workers for those that are missing or slow."""
+        if self._closed:
+            return
+        slow = sum(worker.is_slow for worker in self._workers.values())
+        wanted = self._size + min(slow, SPARE)
+        for _ in range(wanted - len(self._workers) - self._starting):
+            self._in_background(self._replace())
+
+    async def _replace(self) -> None:
+        try:
+            await self._start_worker()
+            self.failing = ""
+        except (ModelError, OSError) as error:
+            self.failing = str(error)
+            logger.error("no worker can be started: %s", error)
+        self._dispatch()
+
+    async def _start_worker(self, *, check: bool = False) -> None:
+        wide = not any(worker.wide for worker in self._workers.values())
+        process = WorkerProcess(self._answered, self._ended)
+        self._starting += 1
+        try:
+            await process.start(self._spec, self._size if wide else 1, check)
+        finally:
+            self._starting -= 1
+        if self._closed:
+            process.end()
+        else:
+            self._workers[process] = _Worker(process, wide)
+
+    async def _watch(self) -> None:
+        """End workers that are stuck or not needed any more, for ever."""
+        while True:
+            await asyncio.sleep(_PAUSE)
+            now = time.monotonic()
+            for worker in list(self._workers.values()):
+                seconds = now - worker.since
+                spare = len(self._workers) > self._size and not worker.wide
+                if worker.batch and seconds > self._deadline:
+                    worker.process.kill()
+                elif not worker.batch and spare and seconds > _IDLE_SECONDS:
+                    del self._workers[worker.process]
+                    worker.process.end()
+            self._fill_up()
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

@@ -1,87 +1,154 @@
-"""The jobs of a worker, the decoding, and which jobs may form a batch."""
+"""A worker process: it takes photos from a socket, and writes its answers back.
 
+It knows neither HTTP nor the settings. What a photo does to it, the service survives.
+"""
+
+import importlib
+import socket
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from app.imaging.errors import PhotoError
-from app.model.classifier import Classifier
+from app.imaging.errors import PhotoError, TooExpensive
+from app.imaging.formats import register_heic
+from app.model.card import Card, ModelError
+from app.model.classifier import Classifier, check_explainer
+from app.model.explainer import NotExplainable
+from app.serving import limits, messages
+
+Job = Callable[[Classifier, bytes], dict[str, Any] | bytes]
+
+# What NumPy and Pillow import when they first need it: a confined process could not any more.
+LATE_IMPORTS = (
+    "numpy.ma", "PIL.ImageColor", "PIL.ImagePalette", "PIL.MpoImagePlugin", "PIL.PpmImagePlugin",
+    "pillow_heif",
+)  # fmt: skip
+
+CLASSIFY, DECODE = "classify", "decode"
+
+# Bytes that an ordinary photo may take: one of 12 megapixels does.
+ORDINARY_MEMORY = 128 * 1024 * 1024
+# Seconds of processor time that a photo may take while another one waits in the same batch.
+BATCH_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class PhotoJob:
-    """A photo to classify; `arrived` is `time.perf_counter()` at its arrival."""
+class WorkerSpec:
+    """What a worker process loads, and its limits.
 
-    classifier: Classifier
-    data: bytes
-    arrived: float
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """The network's input for a photo, and the times at which decoding began and ended."""
-
-    pixels: np.ndarray
-    began: float
-    ended: float
-
-    @property
-    def seconds(self) -> float:
-        """The seconds that decoding took."""
-        return self.ended - self.began
-
-    def queued(self, arrived: float, taken: float) -> float:
-        """The seconds a photo waited before and after decoding; the engine began at `taken`."""
-        return self.began - arrived + taken - self.ended
-
-
-Job = PhotoJob | Callable[[], Any]
-
-# Bytes of a file. Decoding a larger one would delay the answers to the rest of its batch.
-_MAX_BATCHED_BYTES = 512 * 1024
-
-
-def can_batch(jobs: list[Job], job: Job) -> bool:
-    """Whether `job` can join the batch `jobs`: photos of the same model, none of them heavy."""
-    first = jobs[0]
-    return (
-        isinstance(first, PhotoJob)
-        and isinstance(job, PhotoJob)
-        and job.classifier is first.classifier
-        and len(jobs) < first.classifier.engine.max_batch
-        and max(len(first.data), len(job.data)) <= _MAX_BATCHED_BYTES
-    )
-
-
-def can_batch_decoded(
-    batch: list[tuple[Classifier, np.ndarray]], photo: tuple[Classifier, np.ndarray]
-) -> bool:
-    """Whether a decoded photo can join the batch: photos of the same model only."""
-    classifier = batch[0][0]
-    return photo[0] is classifier and len(batch) < classifier.engine.max_batch
-
-
-def decode_or_error(photo: PhotoJob) -> Decoded | Exception:
-    """Decode one photo of a batch; return its error, so that it fails alone."""
-    try:
-        return decode(photo.classifier, photo.data)
-    except PhotoError as error:
-        # The frames of its traceback refer back to it: that cycle would keep the photo in memory.
-        error.__traceback__ = error.__cause__ = error.__context__ = None
-        return error
-    except Exception as error:  # a defect; the log needs the traceback
-        return error
-
-
-def decode(classifier: Classifier, data: bytes) -> Decoded:
-    """Decode a photo to the network's input.
-
-    Raises:
-        PhotoError: the bytes are not a usable photo.
+    Attributes:
+        card: the model's card.
+        files: the bytes of the version's LiteRT files, by name. Without `model.tflite` the worker
+            decodes for an engine elsewhere.
+        jobs: what it does beside classifying, by name.
+        formats, max_pixels: see `app.imaging.decode.decode`.
+        photo_memory: bytes that one photo may take, if it is sent as a large one.
+        photo_seconds: processor time that one photo may take.
     """
-    began = time.perf_counter()
-    pixels = classifier.pixels(data)
-    return Decoded(pixels, began, time.perf_counter())
+
+    card: Card
+    files: Mapping[str, bytes]
+    jobs: Mapping[str, Job]
+    formats: tuple[str, ...]
+    max_pixels: int
+    photo_memory: int
+    photo_seconds: float
+
+
+def main(connection: socket.socket, spec: WorkerSpec, threads: int, check: bool) -> None:
+    """Load the model, say so, and answer until the connection is closed.
+
+    Args:
+        connection: to the service.
+        spec: what to load.
+        threads: cores for a photo that is alone.
+        check: check the explainer's file, too.
+    """
+    try:
+        worker = _Worker(spec, threads, check)
+    except ModelError as error:
+        connection.sendall(messages.packed({"refused": str(error)}))
+        return
+    for name in LATE_IMPORTS:
+        importlib.import_module(name)
+    limits.confine()
+    connection.sendall(messages.packed({"ready": True}))
+    with connection.makefile("rb") as file:
+        while (message := messages.read(file)) is not None:
+            connection.sendall(messages.packed(*worker.answer(*message)))
+            del message  # while it waits, it needs no photo
+
+
+class _Worker:
+    def __init__(self, spec: WorkerSpec, threads: int, check: bool) -> None:
+        self._spec = spec
+        load = (spec.card, spec.files, threads, spec.max_pixels, spec.formats)
+        if check:
+            check_explainer(spec.card, Classifier.from_files(*load).explainer)
+        self._classifier = Classifier.from_files(*load)
+        if "HEIC" in spec.formats:
+            register_heic()  # later it could not be read any more
+        self._memory = limits.Memory()
+
+    def answer(self, head: dict[str, Any], photos: list[bytes]) -> messages.Message:
+        """The answer to a message: for each photo a member of `answers` and its bytes."""
+        memory = self._spec.photo_memory if head["large"] else ORDINARY_MEMORY
+        self._classifier.memory = memory
+        self._memory.allow(memory)
+        if head["job"] == CLASSIFY:
+            return {"answers": self._classify(photos, head["alone"])}, []
+        answer, blob = self._run(head["job"], photos[0])
+        return {"answers": [answer]}, [blob]
+
+    def _classify(self, photos: list[bytes], alone: bool) -> list[dict[str, Any]]:
+        seconds = min(BATCH_SECONDS, self._spec.photo_seconds)
+        if len(photos) == 1:
+            seconds = self._spec.photo_seconds
+        answers: list[dict[str, Any]] = []
+        decoded = []
+        for photo in photos:
+            with limits.processor_time(seconds):
+                answer, pixels = self._decode(photo)
+            answers.append(answer)
+            if pixels is not None:
+                decoded.append(pixels)
+        if decoded:
+            began = time.perf_counter()
+            outputs = iter(self._classifier.engine.run(np.stack(decoded), alone).tolist())
+            infer = time.perf_counter() - began
+            for answer in answers:
+                if "error" not in answer:
+                    answer |= {"outputs": next(outputs), "infer": infer}
+        return answers
+
+    def _decode(self, photo: bytes) -> tuple[dict[str, Any], np.ndarray | None]:
+        began = time.perf_counter()
+        try:
+            pixels = self._classifier.pixels(photo)
+        except Exception as error:
+            return _failure(error), None
+        return {"decode": time.perf_counter() - began}, pixels
+
+    def _run(self, job: str, photo: bytes) -> tuple[dict[str, Any], bytes]:
+        with limits.processor_time(self._spec.photo_seconds):
+            if job == DECODE:
+                answer, pixels = self._decode(photo)
+                return answer, b"" if pixels is None else pixels.tobytes()
+            try:
+                result = self._spec.jobs[job](self._classifier, photo)
+            except Exception as error:
+                return _failure(error), b""
+        return ({}, result) if isinstance(result, bytes) else ({"result": result}, b"")
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    """The members for a photo's error; for a defect, its traceback, which the log needs."""
+    if isinstance(error, PhotoError | NotExplainable):
+        return messages.from_error(error)
+    if isinstance(error, MemoryError):
+        return messages.from_error(TooExpensive("the memory that a worker has for it"))
+    return {"error": "", "message": "".join(traceback.format_exception(error)), "members": {}}

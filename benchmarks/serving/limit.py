@@ -29,8 +29,9 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="a folder of JPEGs (default: generated ones)")
     arguments = parser.parse_args()
     threads = arguments.threads
-    classifier = Classifier.load(arguments.model, engine="litert", threads=threads)
-    print(f"{rate(classifier, load_photos(arguments.photos), threads, arguments.seconds):.2f}")
+    # One for each thread, as a classifier is for one thread at a time.
+    classifiers = [Classifier.load(arguments.model, engine="litert") for _ in range(threads)]
+    print(f"{rate(classifiers, load_photos(arguments.photos), arguments.seconds):.2f}")
 
 
 def measure_limit(model: Path, photos: list[bytes], threads: int, seconds: float) -> float:
@@ -57,13 +58,15 @@ def measure_limit(model: Path, photos: list[bytes], threads: int, seconds: float
         return float(run_module("benchmarks.serving.limit", words, what))
 
 
-def rate(classifier: Classifier, photos: list[bytes], threads: int, seconds: float) -> float:
-    """Return the photos per second that the threads classify, each one photo after the other."""
+def rate(classifiers: list[Classifier], photos: list[bytes], seconds: float) -> float:
+    """Return the photos per second of a thread for each classifier, one photo after the other."""
+    threads = len(classifiers)
     counts = [0] * threads
     start = threading.Barrier(threads + 1)
     stop = threading.Event()
 
     def work(thread: int) -> None:
+        classifier = classifiers[thread]
         classifier.predict(photos[thread % len(photos)])  # the first prediction is slower
         start.wait()
         while not stop.is_set():

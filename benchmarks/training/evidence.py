@@ -26,7 +26,7 @@ from scipy.stats import spearmanr
 
 from app.explain.attribution import Evidence, Explanation, by_label, explain
 from app.explain.heatmap import spread
-from app.model.card import EXPLAIN, KERAS, LITERT, Card, find_version, sha256
+from app.model.card import EXPLAIN, KERAS, LITERT, Card, find_version
 from app.model.classifier import Classifier
 from app.model.explainer import Explainer
 from training.cli import Parser, command, natural, positive, progress
@@ -151,8 +151,7 @@ def _shuffled(folder: Path, scratch: Path, card: Card, random: np.random.Generat
     network.layers[-1].set_weights([random.permuted(kernel, axis=0), bias])
     network.save(scratch / KERAS)
     convert(*(str(scratch / name) for name in (KERAS, LITERT, EXPLAIN)))
-    files = card.files | {EXPLAIN: sha256(scratch / EXPLAIN)}
-    return Explainer(scratch, card.model_copy(update={"files": files}))
+    return Explainer(card, (scratch / EXPLAIN).read_bytes())
 
 
 def _samples(path: Path, card: Card) -> list[Sample]:

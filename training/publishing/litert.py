@@ -18,6 +18,7 @@ from app.model.card import (
     golden_pixels,
     load_card,
     matches,
+    read_file,
     sha256,
 )
 from app.model.classifier import GOLDEN_TOLERANCE, Classifier
@@ -81,7 +82,7 @@ def check_explanation(folder: Path, card: Card) -> None:
     Raises:
         ModelError: a prediction differs, or the evidence does not add up to the logits.
     """
-    explainer = Explainer(folder, card)
+    explainer = Explainer(card, read_file(folder / EXPLAIN, card.files[EXPLAIN]))
     for golden in card.golden:
         try:
             terms = explainer.terms(golden_pixels(golden.seed, card.input))

@@ -38,7 +38,17 @@ class AccessControl:
             # The server drops what is left of the body as it comes in.
             await problems.response(scope, problem)(scope, receive, send)
             return
-        scope["state"]["classifier"] = scope["state"]["watcher"].classifier
+        state = scope["state"]
+        model = state["model"] = state["watcher"].model
+        model.acquire()  # so that its workers stay until the answer
+        state["buffered"] = 0
+        try:
+            await self._pass_on(scope, receive, send)
+        finally:
+            model.release()
+            state["buffer"].give_back(state["buffered"])
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return

@@ -7,10 +7,9 @@ from fastapi import APIRouter, Request, Response
 
 from app.api import problems
 from app.api.deps import STATUSES, disconnected, prefers
-from app.api.schemas import ExplanationBody, LayersBody
+from app.api.schemas import ExplanationBody, LayersBody, model_name
 from app.api.uploads.reader import PHOTO_BODY, read_photo
-from app.explain import attribution, feature_maps, heatmap
-from app.model.classifier import Classifier
+from app.serving.photo_queue import Reply
 
 router = APIRouter()
 
@@ -38,9 +37,14 @@ async def explain(request: Request) -> Response:
 
     With `Accept: image/png` (or `?format=png`) the photo under the evidence for its answer.
     """
-    work = _explain if _format(request) == "json" else _draw
-    body, media = await _run(request, work)
-    return Response(body, media_type=media, headers={"Vary": "Accept"})
+    headers = {"Vary": "Accept"}
+    if _format(request) == "png":
+        reply = await _run(request, "drawn")
+        return Response(reply.blob, media_type="image/png", headers=headers)
+    reply = await _run(request, "evidence")
+    name = model_name(request.state.model.card)
+    body = ExplanationBody.model_validate(reply.members["result"] | {"model": name})
+    return Response(body.model_dump_json(), media_type="application/json", headers=headers)
 
 
 @router.post(
@@ -51,25 +55,17 @@ async def explain(request: Request) -> Response:
 )
 async def layers(request: Request) -> LayersBody:
     """Each convolution, ReLU and pooling: a strip of its most active feature maps, as PNG."""
-    strips = await _run(request, feature_maps.strips)
-    return LayersBody.of(request.state.classifier.card, strips)
+    reply = await _run(request, "layers")
+    name = model_name(request.state.model.card)
+    return LayersBody.model_validate(reply.members["result"] | {"model": name})
 
 
-async def _run(request: Request, work: Any) -> Any:
-    """`work(classifier, data)` with the photo in the request, in a worker."""
+async def _run(request: Request, job: str) -> Reply:
+    """The reply of a worker that does `job` with the photo in the request."""
     data = await read_photo(request, request.app.state.settings.max_bytes)
-    job = partial(work, request.state.classifier, data)
-    return await request.state.predictor.run(job, partial(disconnected, request))
-
-
-def _explain(classifier: Classifier, data: bytes) -> tuple[bytes, str]:
-    body = ExplanationBody.of(classifier.card, attribution.explain(classifier, data))
-    return body.model_dump_json().encode(), "application/json"
-
-
-def _draw(classifier: Classifier, data: bytes) -> tuple[bytes, str]:
-    explanation = attribution.explain(classifier, data)
-    return heatmap.draw(classifier, data, explanation), "image/png"
+    state = request.state
+    reply: Reply = await state.predictor.run(state.model, job, data, partial(disconnected, request))
+    return reply
 
 
 def _format(request: Request) -> Literal["json", "png"]:

@@ -21,7 +21,10 @@ async def readyz(request: Request) -> Ready:
     if request.app.state.draining:
         raise problems.draining()
     watcher: ModelWatcher = request.state.watcher
-    card = watcher.classifier.card
+    if watcher.model.pool.failing:
+        detail = "No worker can be started; the log says why. The service goes on trying."
+        raise problems.Problem(503, "no-workers", "There are no workers", detail)
+    card = watcher.model.card
     return Ready(
         model=ModelName(name=card.name, version=card.version),
         refused=[Refused(version=name, reason=why) for name, why in watcher.refused.items()],

@@ -1,12 +1,12 @@
 """The routes that describe the served model: its card and the card's plots."""
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.responses import PlainTextResponse
 
 from app.api import problems
 from app.api.deps import prefers
 from app.api.schemas import Accepts, ModelBody
-from app.model.classifier import Classifier
+from app.serving.served_model import ServedModel
 from app.settings import Settings
 
 router = APIRouter()
@@ -23,14 +23,14 @@ router = APIRouter()
 )
 async def model(request: Request) -> Response:
     """The model's card as JSON; with `Accept: text/plain` the table that Keras prints."""
-    classifier: Classifier = request.state.classifier
+    served: ServedModel = request.state.model
     headers = {"Vary": "Accept"}
     if prefers(request, "text/plain"):
-        return PlainTextResponse(classifier.card.summary + "\n", headers=headers)
+        return PlainTextResponse(served.card.summary + "\n", headers=headers)
     settings: Settings = request.app.state.settings
     body = ModelBody(
-        **dict(classifier.card),
-        engine=classifier.engine.name,
+        **dict(served.card),
+        engine=served.engine_name,
         accepts=Accepts(
             formats=settings.formats,
             max_bytes=settings.max_bytes,
@@ -44,18 +44,17 @@ async def model(request: Request) -> Response:
 @router.get(
     "/model/plots/{name}",
     summary="A plot of the model's card",
-    response_class=FileResponse,
+    response_class=Response,
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
         **problems.responses(400, 401, 403, 404, 503),
     },
 )
-async def plot(request: Request, name: str) -> FileResponse:
+async def plot(request: Request, name: str) -> Response:
     """One of the PNG files that the card lists; no other file of the folder is given out."""
-    classifier: Classifier = request.state.classifier
-    plots = [file for file in classifier.card.files if file.endswith(".png")]
-    path = classifier.folder / name
-    if name not in plots or not path.is_file():
+    plots = request.state.model.plots
+    if name not in plots:
         detail = f"The card has no such plot; it has {', '.join(plots) or 'none'}."
         raise problems.Problem(404, "no-such-plot", "There is no such plot", detail)
-    return FileResponse(path, headers={"X-Content-Type-Options": "nosniff"})
+    headers = {"X-Content-Type-Options": "nosniff"}
+    return Response(plots[name], media_type="image/png", headers=headers)

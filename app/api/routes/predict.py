@@ -13,7 +13,7 @@ from app.api.schemas import PredictionBody, PredictionsBody, prediction
 from app.api.uploads.reader import PHOTO_BODY, PHOTOS_BODY, read_photo, read_photos
 from app.imaging.errors import PhotoError
 from app.model.card import Card
-from app.serving.predictor import Answer
+from app.serving.served_model import Answer
 
 router = APIRouter()
 
@@ -29,11 +29,11 @@ async def predict(request: Request) -> Response:
     """Send it as the multipart field `file`, as a raw `image/*` body, or in JSON."""
     state, settings = request.state, request.app.state.settings
     data = await read_photo(request, settings.max_bytes)
-    answer = await state.predictor.predict(state.classifier, data, partial(disconnected, request))
+    answer = await state.predictor.predict(state.model, data, partial(disconnected, request))
     request.app.state.metrics.count_answer(answer)
     stages = (("queue", answer.queue), ("decode", answer.decode), ("infer", answer.infer))
     timing = ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in stages)
-    body = prediction(state.classifier.card, answer.prediction)
+    body = prediction(state.model.card, answer.prediction)
     return _json(body, {"Server-Timing": timing})
 
 
@@ -50,13 +50,13 @@ async def predict_batch(request: Request) -> Response:
     photos = await read_photos(request, settings.max_bytes, settings.max_batch)
     usable = [photo for photo in photos if isinstance(photo, bytes)]
     wait = partial(disconnected, request)
-    answers = iter(await state.predictor.predict_all(state.classifier, usable, wait))
+    answers = iter(await state.predictor.predict_all(state.model, usable, wait))
     bodies = []
     for photo in photos:
         outcome = photo if isinstance(photo, Problem) else next(answers)
         if isinstance(outcome, Answer):
             request.app.state.metrics.count_answer(outcome)
-        bodies.append(_entry(state.classifier.card, outcome))
+        bodies.append(_entry(state.model.card, outcome))
     return _json({"predictions": bodies})
 
 

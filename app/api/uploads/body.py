@@ -37,6 +37,7 @@ async def bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
 
     Raises:
         Problem: 413 more than `limit` bytes, 415 compressed.
+        app.serving.admission.BufferFull: all requests together have too many bytes.
     """
     coding = request.headers.get("content-encoding", "identity")
     if coding.lower() not in ("", "identity"):
@@ -53,6 +54,9 @@ async def bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
         if total > limit:
             await _let_finish(stream, limit)
             raise _too_large(limit, None)
+        # app.api.middleware.access gives them back when the request is answered.
+        request.state.buffer.take(len(chunk))
+        request.state.buffered += len(chunk)
         yield chunk
 
 

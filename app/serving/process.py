@@ -1,0 +1,149 @@
+"""A worker process as the service sees it: started, sent to, killed, and noticed when it ends.
+
+The processes come from a fork server, which has imported what they need: a new one is ready in a
+tenth of a second, and they share that memory. Windows has none, and starts each from the beginning.
+"""
+
+import asyncio
+import atexit
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import socket
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from app.model.card import ModelError
+from app.serving import worker
+from app.serving.messages import Incoming, packed
+from app.serving.worker import WorkerSpec
+
+_FORKS = "forkserver" in multiprocessing.get_all_start_methods()
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
+_PRELOADED = ["app.serving.worker", "ai_edge_litert.interpreter", *worker.LATE_IMPORTS]
+
+# The environment of the fork server. glibc gives the memory of a large photo back to the system at
+# once, and keeps that of small ones; NumPy starts no threads.
+_ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": str(2 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(4 * 1024 * 1024),
+    "OPENBLAS_NUM_THREADS": "1",
+}
+_HIDDEN = ("APP_API_KEYS",)  # from the workers
+
+_starting = threading.Lock()
+_alive: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+class WorkerProcess(asyncio.Protocol):
+    """One worker process. Its methods are called in the event loop's thread.
+
+    Args:
+        on_answers: called with the process, the answers and their bytes.
+        on_end: called with the process and its exit code, negative for a signal.
+    """
+
+    def __init__(
+        self,
+        on_answers: "Callable[[WorkerProcess, list[Any], list[bytes]], None]",
+        on_end: "Callable[[WorkerProcess, int], None]",
+    ) -> None:
+        self._on_answers = on_answers
+        self._on_end = on_end
+        self._told = False
+        self._incoming = Incoming()
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def start(self, spec: WorkerSpec, threads: int, check: bool) -> None:
+        """Start the process, and wait until it has loaded its model.
+
+        Args:
+            spec, threads, check: see `app.serving.worker.main`.
+
+        Raises:
+            ModelError: the worker refuses the model, or ends while it loads it.
+        """
+        ours, theirs = socket.socketpair()
+        arguments = (theirs, spec, threads, check)
+        self._process = await asyncio.to_thread(_start, arguments)
+        theirs.close()
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.connect_accepted_socket(lambda: self, ours)
+        await self._ready
+
+    def send(self, head: dict[str, Any], blobs: Sequence[bytes]) -> None:
+        """Send a message; the answers come to `on_answers`."""
+        self._transport.write(packed(head, blobs))
+
+    def kill(self) -> None:
+        """End the process at once, whatever it does."""
+        self._process.kill()
+
+    def end(self) -> None:
+        """End the process, and tell `on_end` nothing."""
+        self._told = True
+        self._process.kill()
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        try:
+            for head, blobs in self._incoming.feed(data):
+                self._take(head, blobs)
+        except (ValueError, KeyError, TypeError):  # no answer of a healthy worker
+            self.kill()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """See `asyncio.Protocol`: the process has ended."""
+        if self._told:
+            return
+        task = asyncio.ensure_future(asyncio.to_thread(self._process.join))
+        task.add_done_callback(self._ended)
+
+    def _take(self, head: dict[str, Any], blobs: list[bytes]) -> None:
+        if self._ready.done():
+            self._on_answers(self, head["answers"], blobs)
+        elif "refused" in head:
+            self._ready.set_exception(ModelError(str(head["refused"])))
+        else:
+            self._ready.set_result(None)
+
+    def _ended(self, _: object) -> None:
+        code = self._process.exitcode or 0
+        if not self._ready.done():
+            self._ready.set_exception(ModelError(f"the worker ended with code {code} in loading"))
+        elif not self._ready.exception():
+            self._on_end(self, code)
+
+
+def _start(arguments: tuple[Any, ...]) -> Any:
+    with _starting:
+        if _FORKS:
+            _start_fork_server()
+        process = _CONTEXT.Process(target=worker.main, args=arguments, daemon=True)
+        process.start()
+    _alive.add(process)
+    return process
+
+
+def _start_fork_server() -> None:
+    """Start it if it does not run, in its own environment: without the API keys."""
+    hidden = {name: os.environ.pop(name) for name in _HIDDEN if name in os.environ}
+    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        _CONTEXT.set_forkserver_preload(_PRELOADED)
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        for name in added:
+            del os.environ[name]
+        os.environ.update(hidden)
+
+
+@atexit.register
+def _kill_all() -> None:
+    """End what is left; otherwise multiprocessing would wait for it for ever."""
+    for process in list(_alive):
+        process.kill()

@@ -1,0 +1,155 @@
+"""A model version that is served: its card, its plots, its worker processes, its engine."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from app.model.card import EXPLAIN, LITERT, Card, load_card, read_file
+from app.model.classifier import check_golden
+from app.model.engine import Choice, Engine, choose, load_engine
+from app.model.prediction import Prediction, prediction
+from app.serving.engine_queue import EngineQueue
+from app.serving.photo_queue import Task
+from app.serving.pool import WorkerPool
+from app.serving.worker import CLASSIFY, DECODE, Job, WorkerSpec
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A prediction, and the seconds that its photo spent in each stage."""
+
+    prediction: Prediction
+    queue: float
+    decode: float
+    infer: float
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a model is served.
+
+    Attributes:
+        workers, deadline, on_batch, on_end: see `app.serving.pool.WorkerPool`.
+        engine: see `app.model.engine.choose`.
+        jobs, formats, max_pixels, photo_memory, photo_seconds: see `app.serving.worker.WorkerSpec`.
+    """
+
+    workers: int
+    deadline: float
+    engine: Choice
+    jobs: Mapping[str, Job]
+    formats: tuple[str, ...]
+    max_pixels: int
+    photo_memory: int
+    photo_seconds: float
+    on_batch: Callable[[int], None] = lambda _: None
+    on_end: Callable[[str], None] = lambda _: None
+
+
+@dataclass(eq=False)
+class ServedModel:
+    """A loaded version. `load` makes it; after `retire` it ends when nobody uses it any more.
+
+    Attributes:
+        folder: the version folder.
+        card: its card.
+        engine_name: what runs the network, litert or tensorflow.
+        plots: the bytes of the card's plots, by name.
+        pool: the workers.
+    """
+
+    folder: Path
+    card: Card
+    engine_name: str
+    plots: Mapping[str, bytes]
+    pool: WorkerPool
+    _engine: EngineQueue | None
+    _users: int = field(default=0, init=False)
+    _retired: bool = field(default=False, init=False)
+
+    @classmethod
+    async def load(cls, folder: Path, options: Options) -> "ServedModel":
+        """Check a version folder, start its workers, and have its golden predictions reproduced.
+
+        Raises:
+            ModelError: it cannot be served; the message says why.
+        """
+        card, files = await asyncio.to_thread(_read, folder)
+        name = choose(options.engine)
+        engine = None
+        if name == "tensorflow":
+            loaded = await asyncio.to_thread(_load_tensorflow, folder, card)
+            engine = EngineQueue(loaded, options.on_batch)
+            files.pop(LITERT)
+        plots = {name: files.pop(name) for name in list(files) if name.endswith(".png")}
+        spec = WorkerSpec(
+            card, files, options.jobs, options.formats, options.max_pixels,
+            options.photo_memory, options.photo_seconds,
+        )  # fmt: skip
+        pool = WorkerPool(spec, options.workers, options.deadline, options.on_batch, options.on_end)
+        await pool.start()
+        return cls(folder, card, name, plots, pool, engine)
+
+    @property
+    def waiting(self) -> int:
+        """The number of photos that wait for a worker or for the engine."""
+        return len(self.pool) + (len(self._engine) if self._engine else 0)
+
+    def submit(self, data: bytes) -> Task:
+        """Give a photo to the workers; `finish` makes an answer of what they say."""
+        return self.pool.submit(DECODE if self._engine else CLASSIFY, data)
+
+    async def finish(self, task: Task, arrived: float) -> Answer:
+        """The answer for a photo that arrived at `arrived`, by `time.perf_counter()`.
+
+        Raises:
+            app.imaging.errors.PhotoError: the bytes are not a usable photo.
+        """
+        reply = await task.future
+        decode = float(reply.members["decode"])
+        if self._engine:
+            pixels = np.frombuffer(reply.blob, np.uint8).reshape(self.card.input.shape)
+            outputs, infer = await self._engine.run(pixels)
+        else:
+            outputs, infer = reply.members["outputs"], float(reply.members["infer"])
+        queue = time.perf_counter() - arrived - decode - infer
+        return Answer(prediction(self.card, outputs), max(queue, 0.0), decode, infer)
+
+    def acquire(self) -> None:
+        """A request begins to use it."""
+        self._users += 1
+
+    def release(self) -> None:
+        """A request does not use it any more."""
+        self._users -= 1
+        self._end_if_unused()
+
+    def retire(self) -> None:
+        """No further request will use it."""
+        self._retired = True
+        self._end_if_unused()
+
+    def close(self) -> None:
+        """End its workers at once."""
+        self.pool.close()
+
+    def _end_if_unused(self) -> None:
+        if self._retired and not self._users:
+            self.close()
+
+
+def _read(folder: Path) -> tuple[Card, dict[str, bytes]]:
+    """A version's card, checked, and the files that serving needs: for LiteRT, and the plots."""
+    card = load_card(folder)
+    wanted = [name for name in card.files if name in (LITERT, EXPLAIN) or name.endswith(".png")]
+    return card, {name: read_file(folder / name, card.files[name]) for name in wanted}
+
+
+def _load_tensorflow(folder: Path, card: Card) -> Engine:
+    engine = load_engine(folder, card, "tensorflow")
+    check_golden(card, engine)
+    return engine
