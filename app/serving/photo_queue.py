@@ -69,13 +69,12 @@ class PhotoQueue:
 
     def put_back(self, task: Task) -> None:
         """Put a photo at the front again, whose worker ended."""
-        self.done(task)
         waiting = self._large if task.large else self._ordinary
         waiting[task] = None
         waiting.move_to_end(task, last=False)
 
     def done(self, task: Task) -> None:
-        """A photo was answered or given up."""
+        """No worker has the photo any more, and it does not wait."""
         self._ordinary.pop(task, None)
         self._large.pop(task, None)
         if self._large_at_work is task:

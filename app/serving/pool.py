@@ -152,6 +152,7 @@ class WorkerPool:
         batch, worker.batch, worker.since = worker.batch, [], time.monotonic()
         for task in batch:
             task.slow = False
+            self._queue.done(task)
         return batch
 
     def _answered(self, process: WorkerProcess, answers: list[Any], blobs: list[bytes]) -> None:

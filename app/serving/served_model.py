@@ -97,11 +97,11 @@ class ServedModel:
     @property
     def waiting(self) -> int:
         """The number of photos that wait for a worker or for the engine."""
-        return len(self.pool) + (len(self._engine) if self._engine else 0)
+        return len(self.pool) + (len(self._engine) if self._engine is not None else 0)
 
     def submit(self, data: bytes) -> Task:
         """Give a photo to the workers; `finish` makes an answer of what they say."""
-        return self.pool.submit(DECODE if self._engine else CLASSIFY, data)
+        return self.pool.submit(CLASSIFY if self._engine is None else DECODE, data)
 
     async def finish(self, task: Task, arrived: float) -> Answer:
         """The answer for a photo that arrived at `arrived`, by `time.perf_counter()`.
@@ -109,9 +109,12 @@ class ServedModel:
         Raises:
             app.imaging.errors.PhotoError: the bytes are not a usable photo.
         """
-        reply = await task.future
+        try:
+            reply = await task.future
+        finally:
+            del task  # an error's traceback has this frame: a cycle would keep the photo
         decode = float(reply.members["decode"])
-        if self._engine:
+        if self._engine is not None:
             pixels = np.frombuffer(reply.blob, np.uint8).reshape(self.card.input.shape)
             outputs, infer = await self._engine.run(pixels)
         else:

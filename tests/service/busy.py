@@ -1,17 +1,18 @@
 """A service with more to do than it can."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
-from app.model.classifier import Classifier
+from app.serving.process import WorkerProcess
 from app.settings import Settings
 from tests import pictures
 
@@ -20,21 +21,38 @@ RAW: dict[str, Any] = {"content": PHOTO, "headers": {"Content-Type": "image/jpeg
 
 
 class Stuck:
-    """Keeps the decoder busy until it is let go."""
+    """Keeps the workers busy until it is let go: holds back what the service sends to them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.decoded = 0
+        self.sent = 0  # photos
         self.begun = threading.Event()
-        self.go = threading.Event()
-        decode = Classifier.pixels
+        self._open = False
+        self._held: list[tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = []
+        self._send = WorkerProcess.send
 
-        def pixels(classifier: Classifier, data: bytes) -> np.ndarray:
+        def hold(process: WorkerProcess, head: dict[str, Any], blobs: list[bytes]) -> None:
             self.begun.set()
-            assert self.go.wait(20)
-            self.decoded += 1
-            return decode(classifier, data)
+            deliver = partial(self._deliver, process, head, blobs)
+            if self._open:
+                deliver()
+            else:
+                self._held.append((asyncio.get_running_loop(), deliver))
 
-        monkeypatch.setattr(Classifier, "pixels", pixels)
+        monkeypatch.setattr(WorkerProcess, "send", hold)
+        monkeypatch.setattr("app.serving.pool.SPARE", 0)  # none takes the place of a slow worker
+
+    def let_go(self) -> None:
+        """Send what was held back, and all that comes."""
+        self._open = True
+        for loop, deliver in self._held:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(deliver)
+        self._held.clear()
+
+    def _deliver(self, process: WorkerProcess, head: dict[str, Any], blobs: list[bytes]) -> None:
+        if not process._transport.is_closing():
+            self.sent += len(blobs)
+            self._send(process, head, blobs)
 
 
 def inside(client: httpx.Client) -> int:
@@ -60,9 +78,9 @@ def full(client: httpx.Client, stuck: Stuck, photos: int) -> Iterator[list[Any]]
         try:
             yield answers
         finally:
-            stuck.go.set()
+            stuck.let_go()
             answers.extend(request.result() for request in requests)
 
 
 def tiny(**more: Any) -> Settings:
-    return Settings(threads=1, max_queue=2, max_batch=3, **more)
+    return Settings(workers=1, max_queue=2, max_batch=3, **more)

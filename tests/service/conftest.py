@@ -21,4 +21,4 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stuck]:
     """The decoder, held until it is let go."""
     held = Stuck(monkeypatch)
     yield held
-    held.go.set()
+    held.let_go()

@@ -25,7 +25,7 @@ BAD_STARTS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "unknown engine": ([], {"APP_ENGINE": "onnx"}, "APP_ENGINE='onnx'"),
     "a host with a scheme": ([], {"APP_TRUSTED_HOSTS": "http://x.org/"}, "APP_TRUSTED_HOSTS"),
     "an origin without one": ([], {"APP_CORS_ORIGINS": "x.org"}, "is not an origin, as https://"),
-    "no threads": (["--threads", "0"], {}, "APP_THREADS='0'"),
+    "no workers": (["--workers", "0"], {}, "APP_WORKERS='0'"),
     "pixel limit above Pillow's": ([], {"APP_MAX_PIXELS": "999999999"}, "APP_MAX_PIXELS"),
     "byte limit below a photo": ([], {"APP_MAX_BYTES": "10"}, "APP_MAX_BYTES"),
     "unknown option": (["--colour", "red"], {}, "--colour"),
@@ -44,9 +44,9 @@ BAD_STARTS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "no such file of keys": ([], {"APP_API_KEYS_FILE": "keys.txt"}, "keys.txt: cannot be read"),
     "batch larger than the queue": (
         [],
-        {"APP_MAX_BATCH": "100", "APP_THREADS": "2"},
+        {"APP_MAX_BATCH": "100", "APP_WORKERS": "2"},
         "APP_MAX_BATCH=100 photos can never be inside at a time: APP_MAX_QUEUE=64 and "
-        "APP_THREADS=2 are too few; set APP_MAX_BATCH to at most 66",
+        "APP_WORKERS=2 are too few; set APP_MAX_BATCH to at most 66",
     ),
     "unknown log format": ([], {"APP_LOG_FORMAT": "xml"}, "APP_LOG_FORMAT='xml'"),
     "no address of this computer": (
@@ -86,7 +86,7 @@ def test_a_misspelled_setting_is_named(command: Command) -> None:
 
 def test_help_lists_every_setting(command: Command) -> None:
     text = command("app", "--help").stdout
-    for option in ("--model", "--engine", "--threads", "--max-bytes", "--max-pixels", "--port"):
+    for option in ("--model", "--engine", "--workers", "--max-bytes", "--max-pixels", "--port"):
         assert option in text
 
 

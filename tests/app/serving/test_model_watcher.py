@@ -1,24 +1,24 @@
 """Which version is served: the newest that can be, a pinned one, and never a broken one."""
 
 import asyncio
-import gc
 import logging
 import os
 import shutil
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 
-from app.model.card import CARD, ModelError
-from app.model.classifier import Classifier
+from app.model.card import CARD, ModelError, find_version, load_card
 from app.serving.metrics import Metrics
 from app.serving.model_watcher import ModelWatcher
+from app.serving.pool import WorkerPool
+from app.serving.served_model import ServedModel
 from app.settings import Settings
 from tests import pictures
 from tests.conftest import serving
@@ -27,32 +27,54 @@ from tests.versions import DIGITS, damage, publish, repair
 PHOTO = pictures.encode(pictures.noise(1))
 
 
+class Pool:
+    """No workers: their end alone counts here."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def load(path: Path, version: int | None = None) -> ServedModel:
+    folder = find_version(path, version)
+    pool = cast(WorkerPool, Pool())
+    return ServedModel(folder, load_card(folder), "litert", {}, pool, None)
+
+
+async def load_later(path: Path) -> ServedModel:
+    return load(path)
+
+
 def watcher(path: Path, version: int | None = None) -> ModelWatcher:
-    first = Classifier.load(path, version=version)
-    return ModelWatcher(first, Classifier.load, path, version, Metrics())
+    return ModelWatcher(load(path, version), load_later, path, version, Metrics())
+
+
+def check(served: ModelWatcher) -> None:
+    asyncio.run(served.check())
 
 
 def test_a_newer_version_takes_over(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     served = watcher(tmp_path)
-    served.check()
-    assert served.classifier.card.version == 1
+    check(served)
+    assert served.model.card.version == 1
     publish(tmp_path, 2)
     publish(tmp_path, 10)
-    served.check()
-    assert served.classifier.card.version == 10
+    check(served)
+    assert served.model.card.version == 10
     assert served.refused == {}
 
 
 def test_the_same_version_is_not_loaded_again(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     served = watcher(tmp_path)
-    before = served.classifier
-    served.check()
-    assert served.classifier is before
+    before = served.model
+    check(served)
+    assert served.model is before
     os.utime(tmp_path / "1" / CARD)  # published anew
-    served.check()
-    assert served.classifier is not before
+    check(served)
+    assert served.model is not before
 
 
 def test_a_broken_version_is_refused_until_it_changes(
@@ -62,15 +84,15 @@ def test_a_broken_version_is_refused_until_it_changes(
     served = watcher(tmp_path)
     publish(tmp_path, 2, broken=True)
     for _ in range(3):
-        served.check()
-    assert served.classifier.card.version == 1
+        check(served)
+    assert served.model.card.version == 1
     assert list(served.refused) == ["2"]
     assert served.refused["2"].startswith("model.tflite: its SHA-256 is")
     assert str(tmp_path) not in served.refused["2"]
     assert len([line for line in caplog.messages if "version 2 is refused" in line]) == 1
     repair(tmp_path / "2")
-    served.check()
-    assert served.classifier.card.version == 2
+    check(served)
+    assert served.model.card.version == 2
     assert served.refused == {}
 
 
@@ -79,20 +101,19 @@ def test_a_refused_version_is_tried_again_when_told_to(tmp_path: Path) -> None:
     publish(tmp_path, 2)
     tries: list[str] = []
 
-    def load(folder: Path) -> Classifier:
+    async def load_second(folder: Path) -> ServedModel:
         tries.append(folder.name)
         if len(tries) == 1:
             raise ModelError("for want of memory, say: the folder itself is good")
-        return Classifier.load(folder)
+        return load(folder)
 
-    first = Classifier.load(tmp_path, version=1)
-    served = ModelWatcher(first, load, tmp_path, None, Metrics())
-    served.check()
-    served.check()
+    served = ModelWatcher(load(tmp_path, 1), load_second, tmp_path, None, Metrics())
+    check(served)
+    check(served)
     assert (tries, list(served.refused)) == (["2"], ["2"])
     served.check_now()
-    served.check()
-    assert (tries, served.classifier.card.version) == (["2", "2"], 2)
+    check(served)
+    assert (tries, served.model.card.version) == (["2", "2"], 2)
     assert served.refused == {}
 
 
@@ -102,10 +123,10 @@ def test_a_change_of_versions_is_logged_and_counted(
     caplog.set_level(logging.INFO)
     publish(tmp_path, 3)
     metrics = Metrics()
-    served = ModelWatcher(Classifier.load(tmp_path), Classifier.load, tmp_path, None, metrics)
+    served = ModelWatcher(load(tmp_path), load_later, tmp_path, None, metrics)
     publish(tmp_path, 5, broken=True)
     publish(tmp_path, 4)
-    served.check()
+    check(served)
     assert caplog.messages[1] == "serving digits version 4 instead of 3"
     refusal, changed = caplog.messages[0].split(": ", 1)
     assert refusal == "version 5 is refused, 3 is served on"
@@ -116,8 +137,8 @@ def test_a_change_of_versions_is_logged_and_counted(
     assert "model_swaps_total 1.0" in text
     assert "model_refusals_total 1.0" in text
     repair(tmp_path / "5")
-    served.check()
-    assert served.classifier.card.version == 5
+    check(served)
+    assert served.model.card.version == 5
     assert "model_refused{" not in metrics.text().decode()
 
 
@@ -125,11 +146,11 @@ def test_a_refusal_tells_clients_no_path(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     publish(tmp_path, 2)
 
-    def load(folder: Path) -> Classifier:
+    async def refuse(folder: Path) -> ServedModel:
         raise ModelError(f"{folder}/a.tflite, ../b/c.keras and ~/d/e.json: 1/2 of it, x=/f/g/h")
 
-    served = ModelWatcher(Classifier.load(tmp_path, version=1), load, tmp_path, None, Metrics())
-    served.check()
+    served = ModelWatcher(load(tmp_path, 1), refuse, tmp_path, None, Metrics())
+    check(served)
     assert served.refused == {"2": "a.tflite, c.keras and e.json: 1/2 of it, x=h"}
 
 
@@ -138,7 +159,7 @@ def test_watching_goes_on_after_a_defect(caplog: pytest.LogCaptureFixture, secon
     served = watcher(DIGITS)
     checks: list[int] = []
 
-    def check() -> None:
+    async def fail_once() -> None:
         checks.append(len(checks))
         if len(checks) == 1:
             raise RuntimeError("a defect")
@@ -154,7 +175,7 @@ def test_watching_goes_on_after_a_defect(caplog: pytest.LogCaptureFixture, secon
                 await asyncio.sleep(0.005)
         task.cancel()
 
-    served.check = check  # type: ignore[method-assign]
+    served.check = fail_once  # type: ignore[method-assign]
     asyncio.run(asyncio.wait_for(run(), 10))
     assert caplog.messages == ["looking for another version failed"]
     assert "a defect" in caplog.text
@@ -166,8 +187,8 @@ def test_damage_to_the_served_version_changes_nothing(tmp_path: Path) -> None:
     served = watcher(tmp_path)
     damage(tmp_path / "2")
     for _ in range(2):
-        served.check()
-    assert served.classifier.card.version == 2
+        check(served)
+    assert served.model.card.version == 2
     assert list(served.refused) == ["2"]
 
 
@@ -176,8 +197,8 @@ def test_the_newest_that_can_be_served_is(tmp_path: Path) -> None:
     served = watcher(tmp_path)
     publish(tmp_path, 2)
     publish(tmp_path, 3, broken=True)
-    served.check()
-    assert served.classifier.card.version == 2
+    check(served)
+    assert served.model.card.version == 2
     assert list(served.refused) == ["3"]
 
 
@@ -185,43 +206,52 @@ def test_a_version_that_is_taken_away_is_rolled_back(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     publish(tmp_path, 2)
     publish(tmp_path, 3, broken=True)
-    first = Classifier.load(tmp_path, version=2)
-    served = ModelWatcher(first, Classifier.load, tmp_path, None, Metrics())
-    served.check()
+    served = ModelWatcher(load(tmp_path, 2), load_later, tmp_path, None, Metrics())
+    check(served)
     for name in ("2", "3"):
         shutil.rmtree(tmp_path / name)
-    served.check()
-    assert served.classifier.card.version == 1
+    check(served)
+    assert served.model.card.version == 1
     assert served.refused == {}
     shutil.rmtree(tmp_path / "1")
-    served.check()
-    assert served.classifier.card.version == 1
+    check(served)
+    assert served.model.card.version == 1
 
 
 def test_a_pinned_version_stays(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     publish(tmp_path, 2)
     served = watcher(tmp_path, 1)
-    served.check()
-    assert served.classifier.card.version == 1
+    check(served)
+    assert served.model.card.version == 1
 
 
 def test_a_version_folder_is_served_alone(tmp_path: Path) -> None:
     folder = publish(tmp_path, 1).rename(tmp_path / "mine")
     served = watcher(folder)
     publish(tmp_path, 2)
-    served.check()
-    assert served.classifier.card.version == 1
+    check(served)
+    assert served.model.card.version == 1
 
 
-def test_the_old_model_is_let_go(tmp_path: Path) -> None:
+@pytest.mark.parametrize("users", [0, 2])
+def test_the_old_model_ends_when_its_last_request_has_ended(tmp_path: Path, users: int) -> None:
     publish(tmp_path, 1)
     served = watcher(tmp_path)
-    old = weakref.ref(served.classifier.engine)
+    old = served.model
+    pool = cast(Pool, old.pool)
+    for _ in range(users):
+        old.acquire()
     publish(tmp_path, 2)
-    served.check()
-    gc.collect()
-    assert old() is None
+    check(served)
+    for _ in range(users):
+        assert not pool.closed
+        old.release()
+    assert pool.closed
+    new = served.model
+    new.acquire()
+    new.release()
+    assert not cast(Pool, new.pool).closed
 
 
 def eventually(true: Callable[[], bool]) -> None:

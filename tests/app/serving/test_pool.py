@@ -1,186 +1,258 @@
-"""The line of waiting photos: order, bounds, batches, cancellation, errors, the end."""
+"""Real worker processes: the answers, and what a bad photo does to the others."""
 
+import asyncio
 import os
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+import signal
+import time
+from pathlib import Path
 
 import pytest
 
+from app.imaging.errors import BrokenPhoto, DecoderCrashed, TooExpensive
+from app.model.card import LITERT, ModelError
+from app.model.classifier import Classifier
+from app.model.prediction import prediction
+from app.serving.messages import WorkerDefect
 from app.serving.pool import WorkerPool
+from app.serving.worker import CLASSIFY
+from tests.app.serving.pools import PHOTOS, run, running, spec, until
 
 
-class Held:
-    """Work that waits until it is let go, and remembers its batches."""
+def test_the_answers_are_those_of_the_classifier(stripes_model: Path) -> None:
+    classifier = Classifier.load(stripes_model, engine="litert")
+    expected = [classifier.predict(photo) for photo in PHOTOS]
 
-    def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-        self.started = threading.Semaphore(0)
-        self.go = threading.Semaphore(0)
+    async def ask() -> None:
+        async with running(stripes_model) as pool:
+            tasks = [pool.submit(CLASSIFY, photo) for photo in PHOTOS]
+            replies = await asyncio.gather(*(task.future for task in tasks))
+            outputs = [reply.members["outputs"] for reply in replies]
+            for values, one in zip(outputs, expected, strict=True):
+                found = prediction(classifier.card, values)
+                assert found.label == one.label
+                assert found.probability == pytest.approx(one.probability, abs=1e-6)
+            assert all(reply.members["decode"] > 0 for reply in replies)
+            assert all(reply.members["infer"] > 0 for reply in replies)
+            assert sum(pool.batches) == len(PHOTOS)  # type: ignore[attr-defined]
+            assert set(pool.batches) == {1, 2}  # type: ignore[attr-defined]
 
-    def __call__(self, items: list[int]) -> list[int]:
-        self.batches.append(items)
-        self.started.release()
-        assert self.go.acquire(timeout=10)
-        return [item * 10 for item in items]
-
-
-@contextmanager
-def working(
-    work: Callable[[list[int]], list[int]], threads: int = 1, max_batch: int = 1
-) -> Iterator[WorkerPool[int, int]]:
-    workers = WorkerPool(work, threads, lambda batch, _: len(batch) < max_batch)
-    yield workers
-    workers.stop()
+    run(ask)
 
 
-def test_results_belong_to_their_items() -> None:
-    with working(lambda items: [item * 10 for item in items], threads=4, max_batch=3) as workers:
-        futures = [workers.submit(number) for number in range(500)]
-        assert [future.result(10) for future in futures] == [10 * n for n in range(500)]
+def test_a_broken_photo_harms_no_other(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, workers=1) as pool:
+            photos = [PHOTOS[0], PHOTOS[1][:60], PHOTOS[2]]
+            tasks = [pool.submit(CLASSIFY, photo) for photo in photos]
+            answers = await asyncio.gather(*(task.future for task in tasks), return_exceptions=True)
+            assert [isinstance(answer, BrokenPhoto) for answer in answers] == [False, True, False]
+            assert pool.ends == []  # type: ignore[attr-defined]
+
+    run(ask)
 
 
-def test_whoever_waits_goes_in_the_next_batch_in_order() -> None:
-    held = Held()
-    with working(held, max_batch=4) as workers:
-        futures = [workers.submit(0)]
-        assert held.started.acquire(timeout=10)
-        futures += [workers.submit(number) for number in range(1, 7)]
-        assert len(workers) == 6
-        held.go.release(3)
-        assert [future.result(10) for future in futures] == [0, 10, 20, 30, 40, 50, 60]
-    assert held.batches == [[0], [1, 2, 3, 4], [5, 6]]
+def test_other_jobs_answer_with_members_or_bytes(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, workers=1) as pool:
+            reply = await pool.submit("picture", b"abc").future
+            assert (reply.members, reply.blob) == ({}, b"cba")
+            reply = await pool.submit("sleep", b"0").future
+            assert reply.members["result"]["slept"] == 0
+            with pytest.raises(BrokenPhoto, match="cut off"):
+                await pool.submit("fail", b"photo").future
+            with pytest.raises(WorkerDefect, match=r"(?s)bad_jobs.*RuntimeError: of ours"):
+                await pool.submit("fail", b"").future
+
+    run(ask)
 
 
-def test_nobody_takes_two_while_another_has_nothing_to_do() -> None:
-    held = Held()
-    with working(held, threads=3, max_batch=2) as workers:
-        with workers._changed:  # so that all of them wait before anybody wakes up
-            futures = [workers.submit(number) for number in range(4)]
-        for _ in range(3):
-            assert held.started.acquire(timeout=10)
-        held.go.release(4)
-        assert [future.result(10) for future in futures] == [0, 10, 20, 30]
-    assert sorted(map(len, held.batches[:3])) == [1, 1, 2]
+@pytest.mark.parametrize("data", [b"SIGSEGV", b"SIGABRT", b"SIGKILL"])
+def test_a_crash_is_the_fault_of_its_photo_alone(stripes_model: Path, data: bytes) -> None:
+    async def ask() -> None:
+        async with running(stripes_model) as pool:
+            bad = pool.submit("crash", data)
+            good = [pool.submit(CLASSIFY, photo) for photo in PHOTOS]
+            await asyncio.gather(*(task.future for task in good))
+            with pytest.raises(DecoderCrashed, match=f"code -{signal.Signals[data.decode()]:d}"):
+                await bad.future
+            assert pool.ends == ["crash", "crash"]  # type: ignore[attr-defined]
+            await until(lambda: len(pool._workers) == 2)
+
+    run(ask)
 
 
-def test_what_goes_together_is_for_the_first_to_say() -> None:
-    held = Held()
-    workers = WorkerPool(held, 1, lambda batch, item: item % 2 == batch[0] % 2)
-    futures = [workers.submit(8)]
-    assert held.started.acquire(timeout=10)
-    futures += [workers.submit(number) for number in (1, 3, 5, 2, 4, 7)]
-    held.go.release(4)
-    assert [future.result(10) for future in futures] == [80, 10, 30, 50, 20, 40, 70]
-    workers.stop()
-    assert held.batches == [[8], [1, 3, 5], [2, 4], [7]]
+def test_a_fault_of_memory_is_a_crash(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, workers=1) as pool:
+            with pytest.raises(DecoderCrashed):
+                await pool.submit("fault", b"").future
+            await pool.submit(CLASSIFY, PHOTOS[0]).future
+
+    run(ask)
 
 
-def test_no_more_batches_at_a_time_than_threads() -> None:
-    held = Held()
-    with working(held, threads=2) as workers:
-        futures = [workers.submit(number) for number in range(5)]
-        for _ in range(2):
-            assert held.started.acquire(timeout=10)
-        assert not held.started.acquire(timeout=0.1)
-        assert (workers.busy, len(workers)) == (2, 3)
-        held.go.release(5)
-        assert [future.result(10) for future in futures] == [0, 10, 20, 30, 40]
-    assert workers.busy == 0
+def test_whoever_kills_a_worker_fails_no_photo(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model) as pool:
+            tasks = [pool.submit("sleep", b"0.2") for _ in range(6)]
+            await asyncio.sleep(0.05)
+            for worker in list(pool._workers):
+                os.kill(worker._process.pid, signal.SIGKILL)
+            replies = await asyncio.gather(*(task.future for task in tasks))
+            assert [reply.members["result"]["slept"] for reply in replies] == [0.2] * 6
+
+    run(ask)
 
 
-def test_what_is_cancelled_while_it_waits_is_forgotten() -> None:
-    held = Held()
-    with working(held) as workers:
-        first, second, third = (workers.submit(number) for number in range(3))
-        assert held.started.acquire(timeout=10)
-        assert second.cancel()
-        assert len(workers) == 1
-        assert not first.cancel()
-        held.go.release(2)
-        assert (first.result(10), third.result(10)) == (0, 20)
-    assert held.batches == [[0], [2]]
+def test_a_photo_has_a_limit_of_processor_time(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, workers=1, photo_seconds=0.5) as pool:
+            assert await pool.submit("burn", b"0.2").future
+            began = time.monotonic()
+            with pytest.raises(TooExpensive, match=r"0\.5 seconds of processor time"):
+                await pool.submit("burn", b"60").future
+            assert time.monotonic() - began < 10
+            assert pool.ends == ["processor-time"]  # type: ignore[attr-defined]
+            assert await pool.submit("sleep", b"0.6").future  # no time of the processor
+            assert await pool.submit("burn", b"0.2").future
+
+    run(ask)
 
 
-def test_an_error_is_the_result_of_its_batch_alone() -> None:
-    def fail_at_two(items: list[int]) -> list[int]:
-        if 2 in items:
-            raise ValueError("two")
-        return items
+def test_a_slow_photo_delays_no_other(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, workers=1) as pool:
+            slow = [pool.submit("sleep", b"6") for _ in range(2)]
+            began = time.monotonic()
+            await asyncio.gather(*(pool.submit(CLASSIFY, photo).future for photo in PHOTOS))
+            assert time.monotonic() - began < 4
+            assert not any(task.future.done() for task in slow)
+            assert len(pool._workers) == 3
 
-    with working(fail_at_two) as workers:
-        futures = [workers.submit(number) for number in range(4)]
-        assert isinstance(futures[2].exception(10), ValueError)
-        assert [futures[n].result(10) for n in (0, 1, 3)] == [0, 1, 3]
-
-
-def test_a_result_that_is_an_error_is_one_of_its_item_alone() -> None:
-    held = Held()
-
-    def fail_at_two(items: list[int]) -> list[int | Exception]:
-        held(items)
-        return [ValueError("two") if item == 2 else item for item in items]
-
-    workers = WorkerPool(fail_at_two, 1, lambda _batch, _item: True)
-    futures = [workers.submit(0)]
-    assert held.started.acquire(timeout=10)
-    futures += [workers.submit(number) for number in (1, 2, 3)]
-    held.go.release(2)
-    assert isinstance(futures[2].exception(10), ValueError)
-    assert [futures[n].result(10) for n in (0, 1, 3)] == [0, 1, 3]
-    workers.stop()
-    assert held.batches == [[0], [1, 2, 3]]
+    run(ask)
 
 
-def test_too_few_results_are_an_error_not_a_hang() -> None:
-    with working(lambda _: []) as workers:
-        assert isinstance(workers.submit(1).exception(10), RuntimeError)
-        assert isinstance(workers.submit(2).exception(10), RuntimeError)
+def test_a_slow_photo_of_a_batch_is_looked_at_alone(
+    stripes_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two photos in a batch; the first takes all the time that a batch gives it."""
+    monkeypatch.setattr("app.serving.photo_queue.CLASSIFY", "burn")  # burns form batches here
+
+    async def ask() -> None:
+        async with running(stripes_model, workers=1, photo_seconds=0.4) as pool:
+            blocked = pool.submit("sleep", b"0.1")
+            tasks = [pool.submit("burn", data) for data in (b"60", b"0.01")]
+            await blocked.future
+            with pytest.raises(TooExpensive):
+                await tasks[0].future
+            await tasks[1].future
+
+    run(ask)
 
 
-def test_the_end_cancels_what_waits_and_finishes_what_is_worked_on() -> None:
-    held = Held()
-    workers = WorkerPool(held, 1)
-    first, second = workers.submit(1), workers.submit(2)
-    assert held.started.acquire(timeout=10)
-    held.go.release()
-    workers.stop()
-    assert first.result(0) == 10
-    with pytest.raises(CancelledError):
-        second.result(0)
-    with pytest.raises(RuntimeError, match="stopped"):
-        workers.submit(3)
+def test_spare_workers_end_when_they_are_idle(
+    stripes_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.serving.pool._IDLE_SECONDS", 0.1)
+    monkeypatch.setattr("app.serving.pool._PAUSE", 0.1)
+
+    async def ask() -> None:
+        async with running(stripes_model, workers=1) as pool:
+            slow = pool.submit("sleep", b"1")
+            await until(lambda: len(pool._workers) == 2)
+            await slow.future
+            await until(lambda: len(pool._workers) == 1)
+            assert await pool.submit(CLASSIFY, PHOTOS[0]).future
+            assert pool.ends == []  # type: ignore[attr-defined]
+
+    run(ask)
 
 
-def test_many_threads_may_submit_and_cancel_at_once() -> None:
-    futures: list[Future[int]] = []
+def test_a_worker_that_is_stuck_is_killed_after_the_deadline(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, workers=1, deadline=0.5) as pool:
+            with pytest.raises(DecoderCrashed):
+                await pool.submit("sleep", b"60").future
+            assert await pool.submit(CLASSIFY, PHOTOS[0]).future
 
-    def submit_many(start: int) -> None:
-        for number in range(start, start + 200):
-            futures.append(workers.submit(number))
-            if number % 3 == 0:
-                futures[-1].cancel()
-
-    with working(lambda items: items, threads=3, max_batch=2) as workers:
-        clients = [threading.Thread(target=submit_many, args=(n * 200,)) for n in range(6)]
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join()
-        done = [future for future in futures if not future.cancelled()]
-        assert len(done) >= 800
-        assert len({future.result(10) for future in done}) == len(done)
-        assert len(workers) == 0
+    run(ask)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority")
-def test_workers_have_a_lower_priority_than_the_event_loop() -> None:
-    def niceness(items: list[int]) -> list[int]:
-        return [os.getpriority(os.PRIO_PROCESS, 0) for _ in items]
+def test_nobody_works_for_a_client_that_left(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, workers=1) as pool:
+            slow = pool.submit("sleep", b"60")
+            waiting = pool.submit(CLASSIFY, PHOTOS[0])
+            await until(lambda: slow.slow)
+            slow.future.cancel()
+            assert await waiting.future
+            await until(lambda: not any(w.batch for w in pool._workers.values()))
 
-    mine = os.getpriority(os.PRIO_PROCESS, 0)
-    with working(niceness) as workers:
-        assert workers.submit(0).result(10) > mine
-    assert os.getpriority(os.PRIO_PROCESS, 0) == mine
+    run(ask)
+
+
+def test_a_photo_that_needs_more_memory_gets_it_once_and_within_its_limit(
+    stripes_model: Path,
+) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, photo_memory=300 * 2**20) as pool:
+            sizes = [b"50", b"250", b"250"]
+            tasks = [pool.submit("allocate", data) for data in sizes]
+            replies = await asyncio.gather(*(task.future for task in tasks))
+            found = [reply.members["result"]["size"] >> 20 for reply in replies]
+            assert found == [50, 250, 250]
+            assert [task.large for task in tasks] == [False, True, True]
+            with pytest.raises(TooExpensive, match="memory"):
+                await pool.submit("allocate", b"301").future
+            assert pool.ends == []  # type: ignore[attr-defined]
+
+    run(ask)
+
+
+def test_a_worker_can_open_nothing_and_knows_no_keys(
+    stripes_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_API_KEYS", "a-key-of-sixteen-characters")
+
+    async def ask() -> None:
+        async with running(stripes_model, workers=1) as pool:
+            found = (await pool.submit("look", b"").future).members["result"]
+            assert [found[name] for name in ("file", "connection", "process")] == ["OSError"] * 3
+            assert "APP_API_KEYS" not in found["environment"]
+            assert os.environ["APP_API_KEYS"]
+
+    run(ask)
+
+
+def test_signals_for_the_whole_group_leave_the_workers_at_work(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, workers=1) as pool:
+            task = pool.submit("sleep", b"0.3")
+            await asyncio.sleep(0.1)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                os.kill(next(iter(pool._workers))._process.pid, number)
+            assert (await task.future).members["result"]["slept"] == 0.3
+            assert pool.ends == []  # type: ignore[attr-defined]
+
+    run(ask)
+
+
+def test_a_model_that_does_not_load_is_refused(stripes_model: Path) -> None:
+    async def start(bad: WorkerPool) -> None:
+        with pytest.raises(ModelError, match="LiteRT cannot load it"):
+            await bad.start()
+
+    broken = spec(stripes_model, files={LITERT: b"TFL3" + bytes(100)})
+    run(lambda: start(WorkerPool(broken, 2, 10)))
+
+
+def test_closing_ends_the_processes_and_cancels_what_waits(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, workers=1) as pool:
+            tasks = [pool.submit("sleep", b"60"), pool.submit(CLASSIFY, PHOTOS[0])]
+            await asyncio.sleep(0.1)
+            processes = [worker._process for worker in pool._workers]
+        assert tasks[1].future.cancelled()
+        await until(lambda: not any(process.is_alive() for process in processes))
+
+    run(ask)
