@@ -12,7 +12,7 @@ MODULES = (
         for name in ("serve", "limit", "latency", "overload", "soak", "lifecycle")
     ),
     "tests.fuzz.fuzz",
-    "tests.fuzz.bombs",
+    "tests.fuzz.hostile_service",
 )
 
 # name -> (words, what the line must say)
@@ -67,7 +67,7 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
         "nothing to do",
     ),
     "fuzz with a negative seed": ("tests.fuzz.fuzz --seed -1", "invalid whole number value: '-1'"),
-    "bombs on no model": ("tests.fuzz.bombs --model none", "none: no version of a model there"),
+    "bombs on no model": ("tests.fuzz.hostile_service --model none", "none: no version of a model there"),
 }
 
 
