@@ -44,7 +44,11 @@ def main() -> None:
     arguments = _arguments()
     files = hostile_files(arguments.only)
     if not files:
-        raise CommandError(f"--only {','.join(arguments.only)}: no hostile file has such a name.")
+        known = ", ".join(file.name for file in hostile_files())
+        raise CommandError(
+            f"--only {','.join(arguments.only)}: no hostile file has such a name. "
+            f"Expected a part of one of: {known}."
+        )
     work = deque((file, times) for file in files for times in arguments.times)
     bounds = _bounds(arguments)
     rows: list[list[str]] = []
