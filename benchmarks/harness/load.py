@@ -73,6 +73,11 @@ def raw_request(data: bytes, kind: str = "image/jpeg") -> bytes:
     return _post(data, kind)
 
 
+def get_request(path: str) -> bytes:
+    """Return the HTTP request that gets a path."""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+
+
 class Connection:
     """A keep-alive connection for one request at a time; it is opened when needed."""
 
@@ -186,7 +191,12 @@ async def closed_loop(
 
 
 async def open_loop(
-    port: int, requests: Sequence[bytes], rate: float, seconds: float, max_connections: int
+    port: int,
+    requests: Sequence[bytes],
+    rate: float,
+    seconds: float,
+    max_connections: int,
+    stop: Callable[[], bool] = lambda: False,
 ) -> LoadResult:
     """Run an open loop: send a request every 1/rate seconds, independently of the answers.
 
@@ -196,6 +206,7 @@ async def open_loop(
         rate: requests per second.
         seconds: the duration.
         max_connections: the most concurrent requests; further ones count as `LoadResult.unsent`.
+        stop: called before each request; no more are sent once it returns True.
     """
     run = LoadResult()
     idle = [Connection(port) for _ in range(max_connections)]
@@ -209,6 +220,8 @@ async def open_loop(
     for number in range(round(rate * seconds)):
         due = began + number / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        if stop():
+            break
         run.late.append(time.perf_counter() - due)
         if not idle:
             run.unsent += 1

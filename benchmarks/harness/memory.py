@@ -1,5 +1,7 @@
-"""Read the memory usage of a server and its child processes from Linux's /proc."""
+"""Read the memory and the processor time of a server and its child processes from Linux's /proc."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -15,10 +17,33 @@ def peak_bytes(pid: int) -> int:
     return sum(_status(each, "VmHWM") for each in process_tree(pid))
 
 
+def proportional_bytes(pid: int) -> int:
+    """Return the memory of one process (PSS): its own pages, and its share of common ones."""
+    for line in _read(_PROC / str(pid) / "smaps_rollup").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return _status(pid, "VmRSS")  # another user's, or one that keeps its memory private
+
+
+def highest_bytes(pid: int) -> int:
+    """Return the highest resident bytes (VmHWM) of one process since `reset_peak`."""
+    return _status(pid, "VmHWM")
+
+
 def reset_peak(pid: int) -> None:
     """Reset `peak_bytes` by writing 5 to clear_refs, see proc(5)."""
     for each in process_tree(pid):
-        (_PROC / str(each) / "clear_refs").write_text("5")
+        with suppress(OSError):  # it has ended
+            (_PROC / str(each) / "clear_refs").write_text("5")
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process and its running descendants have used."""
+    ticks = 0
+    for each in process_tree(pid):
+        fields = _read(_PROC / str(each) / "stat").rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def process_tree(pid: int) -> list[int]:

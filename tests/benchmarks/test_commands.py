@@ -12,7 +12,7 @@ MODULES = (
         for name in ("serve", "limit", "latency", "overload", "soak", "lifecycle")
     ),
     "tests.fuzz.fuzz",
-    "tests.fuzz.bombs",
+    "tests.fuzz.hostile_service",
 )
 
 # name -> (words, what the line must say)
@@ -67,7 +67,18 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
         "nothing to do",
     ),
     "fuzz with a negative seed": ("tests.fuzz.fuzz --seed -1", "invalid whole number value: '-1'"),
-    "bombs on no model": ("tests.fuzz.bombs --model none", "none: no version of a model there"),
+    "hostile files on no model": (
+        "tests.fuzz.hostile_service --model none",
+        "none: no version of a model there",
+    ),
+    "hostile files of no name": (
+        "tests.fuzz.hostile_service --only nobody",
+        "--only nobody: no hostile file has such a name. Expected a part of one of: jpeg-scans",
+    ),
+    "hostile files never": (
+        "tests.fuzz.hostile_service --times 1,0",
+        "invalid list of numbers value: '1,0'",
+    ),
 }
 
 
