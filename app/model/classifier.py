@@ -1,6 +1,7 @@
 """Photos in, predictions out: decode -> engine -> labels."""
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from app.model.engine import Choice, Engine, load_engine
 from app.model.explainer import Explainer, NotExplainable
 from app.model.litert import LiteRTEngine
 from app.model.prediction import Prediction, prediction
+from app.model.shared_file import SharedFile
 
 # Engines differ in the last bits of a float32; a wrong file or layer differs much more.
 GOLDEN_TOLERANCE = 1e-3
@@ -87,32 +89,34 @@ class Classifier:
         folder = find_version(path, version)
         card = load_card(folder)
         explain = card.files.get(EXPLAIN)
-        explainer = Explainer(card, read_file(folder / EXPLAIN, explain) if explain else None)
+        read = partial(read_file, folder / EXPLAIN, explain) if explain else None
         loaded = load_engine(folder, card, engine, threads)
         check_golden(card, loaded)
-        return cls(card, loaded, max_pixels, formats, explainer)
+        return cls(card, loaded, max_pixels, formats, Explainer(card, read))
 
     @classmethod
     def from_files(
         cls,
         card: Card,
-        files: Mapping[str, bytes],
+        files: Mapping[str, SharedFile],
         threads: int,
         max_pixels: int = decode.MAX_PIXELS,
         formats: Collection[str] = FORMATS,
     ) -> "Classifier":
-        """As `load`, on a CPU, from the bytes of the version's files by their names.
+        """As `load`, on a CPU, from a version's checked files by their names.
 
         Without `model.tflite` among them, the classifier only decodes and explains.
 
         Raises:
             ModelError: as `load`.
         """
-        loaded = LiteRTEngine(files[LITERT], card, threads) if LITERT in files else None
-        if loaded:
+        loaded = None
+        if LITERT in files:
+            model = files[LITERT]
+            loaded = LiteRTEngine(model.path() or model.read(), card, threads)
             check_golden(card, loaded)
-        explainer = Explainer(card, files.get(EXPLAIN), threads)
-        return cls(card, loaded, max_pixels, formats, explainer)
+        read = files[EXPLAIN].read if EXPLAIN in files else None
+        return cls(card, loaded, max_pixels, formats, Explainer(card, read, threads))
 
     def predict(self, data: bytes) -> Prediction:
         """Classify one photo from the bytes of its file.

@@ -5,6 +5,7 @@ that needs them opens the file; `/predict` neither loads nor runs it.
 """
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,13 +46,13 @@ class Explainer:
 
     Args:
         card: the version's card.
-        content: the bytes of the version's `explain.tflite`; None if it has none.
+        read: returns the bytes of the version's `explain.tflite`; None if it has none.
         threads: cores to use.
     """
 
-    def __init__(self, card: Card, content: bytes | None, threads: int = 1) -> None:
+    def __init__(self, card: Card, read: Callable[[], bytes] | None, threads: int = 1) -> None:
         self._card = card
-        self._content = content
+        self._read = read
         self._threads = threads
 
     def terms(self, pixels: np.ndarray) -> Terms:
@@ -85,12 +86,12 @@ class Explainer:
 
     @functools.cached_property
     def _interpreter(self) -> "_Interpreter":
-        if self._content is None:
+        if self._read is None:
             raise NotExplainable(
                 f"{self._name()} was published without {EXPLAIN}. Add it on the server with: "
                 f"python -m training.export models/{self._card.name}/{self._card.version}"
             )
-        return _Interpreter(self._content, self._threads)
+        return _Interpreter(self._read(), self._threads)
 
     def _name(self) -> str:
         return f"The model {self._card.name} {self._card.version}"

@@ -1,5 +1,7 @@
 """The engine for CPUs: LiteRT interpreters over one model file."""
 
+from pathlib import Path
+
 import numpy as np
 
 from app.model.card import LITERT, Card, ModelError
@@ -13,7 +15,8 @@ class LiteRTEngine:
     share the reading of the weights; a third one adds nothing.
 
     Args:
-        content: the bytes of the version's `model.tflite`.
+        model: the bytes of the version's `model.tflite`, or where to open it. An opened file is
+            not copied.
         card: the version's card; the network has to fit it.
         threads: cores for a photo that is alone.
 
@@ -25,10 +28,10 @@ class LiteRTEngine:
     name = "litert"
     max_batch = 2
 
-    def __init__(self, content: bytes, card: Card, threads: int = 1) -> None:
+    def __init__(self, model: bytes | Path, card: Card, threads: int = 1) -> None:
         try:
-            self._narrow = _Interpreter(content, 1)
-            self._wide = _Interpreter(content, threads) if threads > 1 else self._narrow
+            self._narrow = _Interpreter(model, 1)
+            self._wide = _Interpreter(model, threads) if threads > 1 else self._narrow
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{LITERT}: LiteRT cannot load it ({one_line(error)}).") from error
         card.require_shapes(LITERT, *self._narrow.shapes)
@@ -55,10 +58,13 @@ class LiteRTEngine:
 class _Interpreter:
     """One LiteRT interpreter. A change of the batch size takes time."""
 
-    def __init__(self, content: bytes, threads: int) -> None:
+    def __init__(self, model: bytes | Path, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(model_content=content, num_threads=threads)
+        if isinstance(model, Path):
+            self._interpreter = Interpreter(str(model), num_threads=threads)
+        else:
+            self._interpreter = Interpreter(model_content=model, num_threads=threads)
         self._interpreter.allocate_tensors()
         taken, given = (
             self._interpreter.get_input_details()[0],

@@ -12,6 +12,7 @@ from app.model.card import EXPLAIN, LITERT, Card, load_card, read_file
 from app.model.classifier import check_golden
 from app.model.engine import Choice, Engine, choose, load_engine
 from app.model.prediction import Prediction, prediction
+from app.model.shared_file import SharedFile
 from app.serving.engine_queue import EngineQueue
 from app.serving.photo_queue import Task
 from app.serving.pool import WorkerPool
@@ -86,8 +87,9 @@ class ServedModel:
             engine = EngineQueue(loaded, options.on_batch)
             files.pop(LITERT)
         plots = {name: files.pop(name) for name in list(files) if name.endswith(".png")}
+        shared = {name: SharedFile(content) for name, content in files.items()}
         spec = WorkerSpec(
-            card, files, options.jobs, options.formats, options.max_pixels,
+            card, shared, options.jobs, options.formats, options.max_pixels,
             options.photo_memory, options.photo_seconds,
         )  # fmt: skip
         pool = WorkerPool(spec, options.workers, options.deadline, options.on_batch, options.on_end)

@@ -18,6 +18,7 @@ from app.imaging.formats import register_heic
 from app.model.card import Card, ModelError
 from app.model.classifier import Classifier, check_explainer
 from app.model.explainer import NotExplainable
+from app.model.shared_file import SharedFile
 from app.serving import limits, messages
 
 Job = Callable[[Classifier, bytes], dict[str, Any] | bytes]
@@ -42,7 +43,7 @@ class WorkerSpec:
 
     Attributes:
         card: the model's card.
-        files: the bytes of the version's LiteRT files, by name. Without `model.tflite` the worker
+        files: the version's LiteRT files, by name. Without `model.tflite` the worker
             decodes for an engine elsewhere.
         jobs: what it does beside classifying, by name.
         formats, max_pixels: see `app.imaging.decode.decode`.
@@ -51,7 +52,7 @@ class WorkerSpec:
     """
 
     card: Card
-    files: Mapping[str, bytes]
+    files: Mapping[str, SharedFile]
     jobs: Mapping[str, Job]
     formats: tuple[str, ...]
     max_pixels: int

@@ -151,7 +151,7 @@ def _shuffled(folder: Path, scratch: Path, card: Card, random: np.random.Generat
     network.layers[-1].set_weights([random.permuted(kernel, axis=0), bias])
     network.save(scratch / KERAS)
     convert(*(str(scratch / name) for name in (KERAS, LITERT, EXPLAIN)))
-    return Explainer(card, (scratch / EXPLAIN).read_bytes())
+    return Explainer(card, (scratch / EXPLAIN).read_bytes)
 
 
 def _samples(path: Path, card: Card) -> list[Sample]:

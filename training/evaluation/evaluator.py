@@ -22,7 +22,6 @@ def evaluate(
     Raises:
         CommandError: none of the photos could be decoded.
     """
-
     network = threading.Lock()
 
     def classify(sample: Sample) -> list[float] | str:

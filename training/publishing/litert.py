@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def check_explanation(folder: Path, card: Card) -> None:
     Raises:
         ModelError: a prediction differs, or the evidence does not add up to the logits.
     """
-    explainer = Explainer(card, read_file(folder / EXPLAIN, card.files[EXPLAIN]))
+    explainer = Explainer(card, partial(read_file, folder / EXPLAIN, card.files[EXPLAIN]))
     for golden in card.golden:
         try:
             terms = explainer.terms(golden_pixels(golden.seed, card.input))

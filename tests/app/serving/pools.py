@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from app.imaging.decode import MAX_PIXELS
 from app.imaging.formats import FORMATS
 from app.model.card import EXPLAIN, LITERT, load_card
+from app.model.shared_file import SharedFile
 from app.serving.pool import WorkerPool
 from app.serving.worker import WorkerSpec
 from tests import pictures
@@ -23,7 +24,7 @@ PHOTOS = [pictures.encode(pictures.grey(striped(seed % 3, seed))) for seed in ra
 def spec(folder: Path, **more: Any) -> WorkerSpec:
     members: dict[str, Any] = {
         "card": load_card(folder),
-        "files": {name: (folder / name).read_bytes() for name in (LITERT, EXPLAIN)},
+        "files": {n: SharedFile((folder / n).read_bytes()) for n in (LITERT, EXPLAIN)},
         "jobs": JOBS,
         "formats": FORMATS,
         "max_pixels": MAX_PIXELS,

@@ -12,6 +12,7 @@ from app.imaging.errors import BrokenPhoto, DecoderCrashed, TooExpensive
 from app.model.card import LITERT, ModelError
 from app.model.classifier import Classifier
 from app.model.prediction import prediction
+from app.model.shared_file import SharedFile
 from app.serving.messages import WorkerDefect
 from app.serving.pool import WorkerPool
 from app.serving.worker import CLASSIFY
@@ -242,7 +243,7 @@ def test_a_model_that_does_not_load_is_refused(stripes_model: Path) -> None:
         with pytest.raises(ModelError, match="LiteRT cannot load it"):
             await bad.start()
 
-    broken = spec(stripes_model, files={LITERT: b"TFL3" + bytes(100)})
+    broken = spec(stripes_model, files={LITERT: SharedFile(b"TFL3" + bytes(100))})
     run(lambda: start(WorkerPool(broken, 2, 10)))
 
 
