@@ -9,6 +9,8 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from app.api.uploads.aside import aside
+
 _INVALID = "Invalid multipart data."  # Starlette's message for all that it cannot parse
 _CUT_OFF = "It ends before its last boundary: it was cut off."
 _LONGEST_HEAD = 16 * 1024  # bytes of a part's headers that are unfolded
@@ -72,7 +74,7 @@ async def _parse(content_type: str, boundary: bytes, body: bytes, most: int) -> 
     except MultiPartException as error:
         if error.message != _INVALID or not boundary:
             raise
-        usual = await asyncio.to_thread(_as_usual, b"\r\n--" + boundary, body)
+        usual = await aside(_as_usual, b"\r\n--" + boundary, body)
         return await _Parser(content_type, usual, most).parse()
 
 

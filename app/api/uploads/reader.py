@@ -1,14 +1,13 @@
 """A request's body -> the bytes of its photos, within the limits, or a problem."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from fastapi import Request
 
 from app.api.problems import Problem
 from app.api.uploads import base64_json
+from app.api.uploads.aside import aside
 from app.api.uploads.body import bounded, in_time
 from app.api.uploads.multipart import Form, FormError, TooManyFiles, read_form
 from app.imaging.formats import format_of
@@ -26,9 +25,6 @@ _ACCEPT = "multipart/form-data, image/*, application/json"
 _URLENCODED = "application/x-www-form-urlencoded"  # curl's type for --data-binary without another
 _FEW = 10  # parts that a form with one photo may have
 _SMALL = 64 * 1024  # bytes of JSON that take no longer to parse than another thread to start
-
-# One thread: a large JSON holds Python's lock while it is parsed, and several would do so in turn.
-_THREAD = ThreadPoolExecutor(1, "json")
 
 T = TypeVar("T")
 
@@ -88,7 +84,7 @@ async def _photo(request: Request, max_bytes: int) -> bytes:
     if kind == "multipart/form-data":
         return _the_file(await _read_form(request, body, FIELD, _FEW))
     if kind == "application/json":
-        return await _aside(_one_of_json, await _read(body))
+        return await _parse_json(_one_of_json, await _read(body))
     if kind == _URLENCODED and (name := format_of(await _read(body))):
         expected = f"{_ONE}. This body is a {name} photo: send it with curl and the option "
         expected += f"-H 'Content-Type: image/{name.lower()}', or with -F"
@@ -102,7 +98,7 @@ async def _photos(request: Request, max_bytes: int, max_photos: int) -> list[byt
     if kind == "multipart/form-data":
         return _the_files(await _read_form(request, body, FIELDS, max_photos))
     if kind == "application/json":
-        return await _aside(_many_of_json, await _read(body), max_photos)
+        return await _parse_json(_many_of_json, await _read(body), max_photos)
     raise _unsupported(kind, _MANY, "multipart/form-data, application/json")
 
 
@@ -110,12 +106,11 @@ async def _read(body: AsyncGenerator[bytes, None]) -> bytes:
     return b"".join([chunk async for chunk in body])
 
 
-async def _aside(parse: Callable[..., T], body: bytes, *arguments: Any) -> T:
+async def _parse_json(parse: Callable[..., T], body: bytes, *arguments: Any) -> T:
     """The result of `parse`; a large body is parsed in a thread, so that the event loop goes on."""
     if len(body) <= _SMALL:
         return parse(body, *arguments)
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_THREAD, parse, body, *arguments)
+    return await aside(parse, body, *arguments)
 
 
 def _one_of_json(body: bytes) -> bytes:
