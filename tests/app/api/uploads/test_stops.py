@@ -1,6 +1,7 @@
 """A hostile body of the largest size stops the event loop for a moment only, in bounded memory."""
 
 import asyncio
+import threading
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -145,3 +146,21 @@ def test_base64_takes_memory_for_its_length_only(piece: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 4 * len(text)
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(("size", "beside"), [(1_000, False), (200_000, True)])
+def test_a_large_json_is_parsed_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, many: bool, size: int, beside: bool
+) -> None:
+    decode, threads = base64_json.decode, []
+
+    def decode_here(value: Any) -> Any:
+        threads.append(threading.current_thread())
+        return decode(value)
+
+    monkeypatch.setattr(base64_json, "decode", decode_here)
+    text = b'"' + b"A" * size + b'"'
+    body = b'{"images": [' + text + b"]}" if many else b'{"image": ' + text + b"}"
+    asyncio.run(longest_stop(Upload(JSON, body), many))
+    assert [thread is not threading.current_thread() for thread in threads] == [beside]
