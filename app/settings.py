@@ -2,6 +2,7 @@
 
 import os
 import re
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -53,9 +54,22 @@ def _origin(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    if not re.fullmatch(r"[^/:\s]+|\[[0-9a-fA-F:]+\]", text):
-        raise ValueError(f"{text!r} is not a host's name alone, as example.org or *.example.org")
-    return text
+    label = r"(?:\*|[\w-]+)"
+    if re.fullmatch(rf"{label}(?:\.{label})*", text, re.ASCII):
+        return text
+    try:
+        return f"[{IPv6Address(text.removeprefix('[').removesuffix(']'))}]"
+    except ValueError as error:
+        message = f"{text!r} is not a host's name alone, as example.org, *.example.org or [::1]"
+        raise ValueError(message) from error
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text) if "/" in text else ip_address(text))
+    except ValueError as error:
+        message = f"{text!r} is neither an address nor a network, as 10.0.0.7 or 172.16.0.0/12"
+        raise ValueError(message) from error
 
 
 def _key(key: SecretStr) -> SecretStr:
@@ -76,6 +90,9 @@ Origins = Annotated[
 ]
 Hosts = Annotated[
     tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_words)
+]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_words)
 ]
 Formats = Annotated[
     tuple[Annotated[str, AfterValidator(_format)], ...], NoDecode, BeforeValidator(_words)
@@ -157,7 +174,8 @@ class Settings(BaseSettings):
         60,
         gt=0,
         le=3_600,
-        description="longest time for a request's head, and for its body, to arrive",
+        description="longest time for a request's head or its body to arrive, and for a client "
+        "to take nothing of its answer",
     )
     keep_alive_seconds: float = Field(
         75, gt=0, le=3_600, description="keep an unused connection open; longer than a proxy does"
@@ -170,6 +188,10 @@ class Settings(BaseSettings):
     cors_origins: Origins = Field((), description="sites whose pages may call, or *")
     trusted_hosts: Hosts = Field(
         (), description="Host headers to answer, as example.org or *.example.org"
+    )
+    trusted_proxies: Networks = Field(
+        ("127.0.0.1",),
+        description="addresses and networks of proxies whose X-Forwarded-For is believed",
     )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -10,21 +10,24 @@ from http import HTTPStatus
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.api import problems
 from app.api.middleware import request_id
 from app.api.problems import Problem
+from app.server.send_timeout import SendTimeout
 
 _MAX_OVERHEAD = 64 * 1024  # bytes of a head, of trailers, or of a chunk's framing
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with three changes.
+    """uvicorn's protocol with five changes.
 
     A head that takes too long gets 408. More than 64 KiB of head, trailers or chunk framing without
-    a complete head or a part of a body get 431. A request to upgrade the connection is answered as
-    if it did not ask (RFC 9110, section 7.8).
+    a complete head or a part of a body get 431. A transfer coding other than chunked gets 501. A
+    request to upgrade the connection is answered as if it did not ask (RFC 9110, section 7.8). A
+    client that takes nothing of its answers for some time is dropped.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -34,6 +37,9 @@ class BoundedProtocol(HttpToolsProtocol):
         # The application is the one that create_app made.
         self._seconds: float = self.config.app.state.settings.upload_seconds  # type: ignore[union-attr]
         self._timer: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
+        self._send_timeout: SendTimeout | None = None
+        self._fault: Problem | None = None  # of a head that cannot be accepted
         self.url, self.headers = b"", []  # until a head begins
         self.ignores_upgrade = False
         self._in_head = True
@@ -44,11 +50,21 @@ class BoundedProtocol(HttpToolsProtocol):
         """Expect a head in time; after an answer, uvicorn's keep-alive time counts instead."""
         super().connection_made(transport)
         self._start_timer()
+        self._send_timeout = SendTimeout(transport, self._seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
+        """Stop the timers."""
         self._stop_timer()
+        if self._send_timeout is not None:
+            self._send_timeout.stop()
+        if self._running is not None:  # uvicorn itself tells only the last of pipelined requests
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -64,6 +80,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head is complete."""
         self._in_head, self._progressed = False, True
         self._stop_timer()
+        self._fault = _coding_fault(self.headers, self.parser.get_http_version())
+        if self._fault:
+            raise ValueError(self._fault.detail)  # which makes uvicorn call send_400_response
         # CONNECT is an upgrade by itself; the application has no such route.
         self.ignores_upgrade = (
             self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
@@ -101,7 +120,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP with a problem, too."""
-        self._refuse(Problem(400, "malformed-request", "This is not HTTP", msg))
+        fault = self._fault or Problem(400, "malformed-request", "This is not HTTP", msg)
+        self._refuse(fault)
 
     def _request_id(self) -> str:
         """The client's own id, as far as its head has been parsed, or a new one."""
@@ -137,6 +157,23 @@ class BoundedProtocol(HttpToolsProtocol):
             )
             self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+def _coding_fault(headers: list[tuple[bytes, bytes]], version: str) -> Problem | None:
+    """The problem with a head's transfer codings (RFC 9112, section 6.1), beside the parser's own.
+
+    The parser looks only for chunked at the end, and would pass on what is coded in another way.
+    """
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    if not codings:
+        return None
+    if version == "1.0":
+        detail = "HTTP/1.0 has no transfer codings: send a Content-Length."
+        return Problem(400, "malformed-request", "This is not HTTP", detail)
+    if codings == [b"chunked"]:
+        return None
+    detail = "The only transfer coding that is accepted is chunked, alone and once."
+    return problems.from_status(501, detail)
 
 
 class _Parser:

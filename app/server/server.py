@@ -76,6 +76,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]  # any number
         )

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from app.model.card import CARD, ModelError, versions
+from app.model.redaction import without_paths
 from app.serving.metrics import Metrics
 from app.serving.served_model import ServedModel
 
@@ -135,7 +135,7 @@ class ModelWatcher:
         still = self.model.card.version
         logger.error("version %s is refused, %d is served on: %s", version, still, reason)
         # Clients can read this, so it must not show the paths of this machine.
-        self.refused[version] = re.sub(r"(?<![\w.])[\w.~-]*/\S*/", "", reason)
+        self.refused[version] = without_paths(reason, self._path / version)
         self._metrics.refusals.inc()
         self._metrics.refused.labels(version).set(1)
 

@@ -44,7 +44,7 @@ def proxied(
     http, https = free_port(), free_port()
     project = Project(
         tmp_path_factory.mktemp("proxied"), PROXY_HTTP_PORT=http, PROXY_HTTPS_PORT=https,
-        TLS_FOLDER=certificate.parent, FORWARDED_ALLOW_IPS="0.0.0.0/0",
+        TLS_FOLDER=certificate.parent, APP_TRUSTED_PROXIES="0.0.0.0/0",
     )  # fmt: skip
     tls = ssl.create_default_context(cafile=certificate)
     address = f"https://127.0.0.1:{https}"

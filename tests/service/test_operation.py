@@ -214,6 +214,68 @@ def test_a_json_line_is_one_object_with_its_fields() -> None:
     assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00$", fields["time"])
 
 
+LONG_TEXT = "a\x1b[31mb\nINFO: forged\u2028\ud800" * 100_000
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_log_line_is_bounded_and_one_line(form: str) -> None:
+    formatter = logs.JsonFormatter() if form == "json" else logs.ConsoleFormatter()
+    line = formatter.format(record("%s", LONG_TEXT))
+    assert len(line) < 20_000
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_traceback_in_the_log_is_bounded(form: str) -> None:
+    formatter = logs.JsonFormatter() if form == "json" else logs.ConsoleFormatter()
+    failed = record("it failed")
+    try:
+        raise ValueError(LONG_TEXT)
+    except ValueError as error:
+        failed.exc_info = (ValueError, error, None)
+    text = formatter.format(failed)
+    assert len(text) < 1_000_000
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert not any(line.startswith("INFO") for line in text.split("\n")[1:])
+
+
+FORWARDED: dict[str, str | None] = {
+    "203.0.113.7": "203.0.113.7",
+    "203.0.113.7:80": "203.0.113.7",
+    "[2001:db8::7]:80": "2001:db8::7",
+    "2001:DB8::7": "2001:db8::7",
+    "203.0.113.9, 203.0.113.7": "203.0.113.7",
+    "fe80::1%" + "x" * 50_000: "fe80::1",
+    "a" * 50_000: None,
+    "1" * 50_000: None,
+    "203.0.113.7 GET / 200 in 1 ms": None,
+    "\x80\x9b31m": None,
+    "unix:": None,
+}
+
+
+@pytest.mark.parametrize("proxies", ["127.0.0.1", "10.0.0.0/8,::1"])
+def test_a_forwarded_address_is_believed_from_a_named_proxy_only(
+    proxies: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")  # uvicorn's own variable has no effect
+    caplog.set_level(logging.INFO)
+    with serving(Settings.model_validate({"trusted_proxies": proxies})) as client:
+        for sent in FORWARDED:
+            headers = {"X-Forwarded-For": sent, "X-Forwarded-Prefix": "/" + "p" * 99}
+            raw = {name: value.encode("latin-1") for name, value in headers.items()}
+            client.get("/nothing/" + "%1b" * 1_000, headers=raw)  # type: ignore[arg-type]
+    logged = [one for one in caplog.records if one.name == "app.access"]
+    trusted = proxies == "127.0.0.1"
+    assert [one.fields["client"] for one in logged] == [  # type: ignore[attr-defined]
+        expected if trusted else "127.0.0.1" for expected in FORWARDED.values()
+    ]
+    for one in logged:
+        line = logs.ConsoleFormatter().format(one)
+        assert len(line) < 500
+        assert line.isprintable()
+
+
 def test_requests_are_logged_with_their_id(
     service: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:

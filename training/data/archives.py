@@ -5,28 +5,21 @@ Microsoft's archive has `PetImages/Cat/N.jpg` and `PetImages/Dog/N.jpg` in a zip
 numbers for the same photos. All other files are ignored.
 """
 
-import lzma
 import re
-import shutil
-import struct
-import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from training.cli import CommandError, printable, shortened
+from training.data.inner_zips import InnerZips
 from training.data.photo_files import is_hidden, visible_files
+from training.data.zip_entries import open_zip, read_photo, require_photo_size, require_readable
 
 CLASSES = ("cat", "dog")
 
 Key = tuple[str, int]  # class and number
-
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-# What Python raises for a damaged entry, beside BadZipFile and bz2's OSError without a number.
-_DAMAGE = (zlib.error, lzma.LZMAError, EOFError, struct.error, RuntimeError, ValueError)
 
 _KAGGLE = re.compile(r"(cat|dog)\.(\d{1,9})\.jpe?g", re.IGNORECASE)
 _NUMBER = re.compile(r"(\d{1,9})\.jpe?g", re.IGNORECASE)
@@ -55,7 +48,8 @@ class PhotoArchive:
         Raises:
             KeyError: the archive has no such photo.
             CommandError: two different files have this class and number.
-            OSError, zipfile.BadZipFile: the file is damaged.
+            UnreadablePhoto: the file is damaged or too large.
+            OSError: the file cannot be read.
         """
         (path, read), *others = sorted(self._readers[key], key=lambda entry: entry[0])
         data = read()
@@ -95,7 +89,7 @@ def open_archive(source: Path) -> Iterator[PhotoArchive]:
         if source.is_dir():
             _add_folder(found, source)
         elif source.is_file():
-            _add_zip(found, source, stack)
+            _add_zip(found, open_zip(source, str(source), stack), InnerZips(stack), str(source))
         else:
             raise CommandError(f"{source}: no such folder or zip file.")
         if not found.keys:
@@ -112,76 +106,29 @@ def _add_folder(found: PhotoArchive, folder: Path) -> None:
     for path in sorted(visible_files(root, unreadable)):
         if path.is_file():
             # Keep the folder's own name in the path, as SOURCE may itself be PetImages/Cat.
-            found.add(path.relative_to(root.parent).as_posix(), path.read_bytes)
+            found.add(path.relative_to(root.parent).as_posix(), partial(_read_file, path))
     if unreadable:
         raise CommandError(f"cannot be read: {shortened(map(str, unreadable))}.")
 
 
-def _add_zip(found: PhotoArchive, path: Path, stack: ExitStack, title: str = "") -> None:
-    title = title or str(path)
-    try:
-        zip_file = stack.enter_context(zipfile.ZipFile(path))
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise CommandError(f"{title}: not a readable zip file ({error}).") from error
+def _add_zip(
+    found: PhotoArchive, zip_file: zipfile.ZipFile, inner: InnerZips, title: str, depth: int = 0
+) -> None:
     for entry in zip_file.infolist():
         name = entry.filename.replace("\\", "/")  # some programs for Windows write backslashes
-        inner = name.lower().endswith(".zip")
-        wanted = inner or parse_key(name) is not None
+        is_zip = name.lower().endswith(".zip")
+        wanted = is_zip or parse_key(name) is not None
         if not wanted or is_hidden(PurePosixPath(name)):
             continue
-        _require_readable(entry, title)
-        if inner:
-            _add_zip(found, _unpack(zip_file, entry, stack, title), stack, f"{title}/{name}")
+        require_readable(entry, title)
+        if is_zip:
+            path = f"{title}/{printable(name)}"
+            opened = inner.open(zip_file, entry, path, depth + 1)
+            _add_zip(found, opened, inner, path, depth + 1)
         else:
-            found.add(name, partial(_read, zip_file, entry))
+            found.add(name, partial(read_photo, zip_file, entry))
 
 
-def _require_readable(entry: zipfile.ZipInfo, title: str) -> None:
-    """Raise CommandError if Python cannot read an entry of this kind."""
-    reason = ""
-    if entry.flag_bits & 0x41:
-        reason = "is encrypted"
-    elif entry.compress_type not in _METHODS:
-        names: dict[int, str] = zipfile.compressor_names  # type: ignore[attr-defined]
-        method = names.get(entry.compress_type, f"method {entry.compress_type}")
-        reason = f"is compressed by {method}, which Python cannot read"
-    elif entry.flag_bits & 0x20:
-        reason = "is stored as a patch, which Python cannot read"
-    if reason:
-        raise CommandError(
-            f"{title}: {printable(entry.filename)} in it {reason}. Unpack the zip with another "
-            "program, and name the folder as SOURCE."
-        )
-
-
-@contextmanager
-def _damage_as_bad_zip(name: str) -> Iterator[None]:
-    """Raise BadZipFile for a damaged entry, whatever Python raises for its method."""
-    try:
-        yield
-    except _DAMAGE as error:
-        raise zipfile.BadZipFile(f"{printable(name)}: {error}") from error
-    except OSError as error:
-        if error.errno is not None:  # not damage, for example a full disk
-            raise
-        raise zipfile.BadZipFile(f"{printable(name)}: {error}") from error
-
-
-def _read(zip_file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    with _damage_as_bad_zip(entry.filename):
-        return zip_file.read(entry)
-
-
-def _unpack(
-    zip_file: zipfile.ZipFile, entry: zipfile.ZipInfo, stack: ExitStack, title: str
-) -> Path:
-    """Copy an inner zip to a temporary file, since seeking inside a compressed one is slow."""
-    # The stack keeps the file open after this function, for as long as the archive is used.
-    copy = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".zip"))  # noqa: SIM115
-    try:
-        with _damage_as_bad_zip(entry.filename), zip_file.open(entry) as inner:
-            shutil.copyfileobj(inner, copy, 1 << 20)
-    except zipfile.BadZipFile as error:
-        raise CommandError(f"{title}: {entry.filename} in it is damaged ({error}).") from error
-    copy.flush()
-    return Path(copy.name)
+def _read_file(path: Path) -> bytes:
+    require_photo_size(path.stat().st_size)
+    return path.read_bytes()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -14,6 +13,7 @@ from training.atomic import atomic_folder, write_text
 from training.cli import CommandError, printable, progress
 from training.data.archives import CLASSES, PhotoArchive, open_archive
 from training.data.samples import fingerprint_of, reason_left_out
+from training.data.zip_entries import UnreadablePhoto
 
 MANIFEST = "manifest.json"
 Ranges = Mapping[str, Sequence[range]]
@@ -94,7 +94,7 @@ def make_subset(
             try:
                 data = archive.read((name, number))
                 decode.decode(data, 64, 64, 3)
-            except (errors.PhotoError, zipfile.BadZipFile) as error:
+            except (errors.PhotoError, UnreadablePhoto) as error:
                 report.unreadable[file] = reason_left_out(error)
                 continue
             (folder / file).write_bytes(data)

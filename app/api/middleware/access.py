@@ -1,13 +1,13 @@
 """Access control: refusals that need neither the request's body nor a worker."""
 
 from collections.abc import Collection
-from fnmatch import fnmatch
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import errors, problems
 from app.api.api_keys import ApiKeys
+from app.api.middleware.hosts import TrustedHosts
 from app.api.paths import PHOTOS, PROBES, is_public, route_path
 from app.api.problems import Problem
 from app.serving.admission import QueueFull
@@ -19,13 +19,13 @@ class AccessControl:
     Args:
         app: the application behind it.
         keys: one of them is needed for all but the probes, the page and the reference.
-        hosts: the Host headers that are answered, with * as a wildcard; empty: all.
+        hosts: see `TrustedHosts`.
     """
 
     def __init__(self, app: ASGIApp, keys: ApiKeys, hosts: Collection[str]) -> None:
         self._app = app
         self._keys = keys
-        self._hosts = [host.lower() for host in hosts]
+        self._hosts = TrustedHosts(app, hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer with a problem."""
@@ -64,8 +64,7 @@ class AccessControl:
         path, headers = route_path(scope), Headers(scope=scope)
         if path in PROBES:  # asked by address, without a key, and also while the queue is full
             return
-        if self._hosts:
-            self._check_host(headers)
+        self._hosts.check(scope)
         if scope["app"].state.draining:
             raise problems.draining()
         if self._keys and not is_public(path):
@@ -75,13 +74,6 @@ class AccessControl:
                 scope["state"]["predictor"].admission.check()
             except QueueFull as full:
                 raise errors.from_queue_full(full) from full
-
-    def _check_host(self, headers: Headers) -> None:
-        host = headers.get("host", "").lower()
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        if not any(fnmatch(name, pattern) for pattern in self._hosts):
-            detail = "The Host header names none of the hosts that this service answers for."
-            raise Problem(400, "unknown-host", "The host is not served here", detail)
 
     def _check_key(self, headers: Headers) -> None:
         key = headers.get("x-api-key")

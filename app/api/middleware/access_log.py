@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterable
 from contextvars import Context
 from http import HTTPStatus
+from ipaddress import ip_address
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
 from app.api.paths import PHOTOS, PROBES, route_path
+from app.logs import harmless
 from app.serving.metrics import Metrics
 
 logger = logging.getLogger("app.access")
@@ -76,7 +78,7 @@ class AccessLog:
         if not logger.isEnabledFor(level):
             return
         path, milliseconds = _path(scope), round(seconds * 1000, 1)
-        client = scope["client"][0] if scope.get("client") else None
+        client = _client(scope)
         fields = {
             "method": method, "path": path, "status": status,
             "milliseconds": milliseconds, "client": client,
@@ -136,7 +138,16 @@ def _route(scope: Scope) -> str:
     return str(path) if path else "other"
 
 
+def _client(scope: Scope) -> str | None:
+    """The client's address. A proxy may have sent anything in its place, which becomes None."""
+    host = scope["client"][0] if scope.get("client") else ""
+    try:
+        return str(ip_address(host.partition("%")[0]))  # a zone may be any text
+    except ValueError:
+        return None
+
+
 def _path(scope: Scope) -> str:
-    """The path as it was sent: ASCII, and no line break that would forge a log line."""
-    raw: bytes = scope.get("raw_path") or scope["path"].encode("unicode_escape")
-    return raw[:200].decode("ascii", "backslashreplace")
+    """The path as it was sent, in ASCII, without control characters, and not longer than 200."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
+    return harmless(raw[:200].decode("ascii", "backslashreplace"))

@@ -1,5 +1,6 @@
 """A multipart form (RFC 7578) -> the bytes of the files in one of its fields."""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -8,10 +9,14 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from app.api.uploads.aside import aside
+
 _INVALID = "Invalid multipart data."  # Starlette's message for all that it cannot parse
 _CUT_OFF = "It ends before its last boundary: it was cut off."
 _LONGEST_HEAD = 16 * 1024  # bytes of a part's headers that are unfolded
-_PARTS = 10  # times the parts that a form may have: a body with more is not looked at again
+_LONGEST_TYPE = 1024  # bytes of the content type, which takes quadratic time to parse
+_BOUNDARIES = 10  # times the files that a form may have
+_PIECE = 64 * 1024  # bytes that are parsed without a pause
 
 
 class FormError(Exception):
@@ -43,10 +48,17 @@ async def read_form(content_type: str, body: bytes, field: str, most: int) -> Fo
     Raises:
         FormError: the body is no such form, has too many texts, or ends before its last boundary:
             what is cut off may look like a photo.
-        TooManyFiles: it has too many files.
+        TooManyFiles: it has too many files, or its boundary stands in it far too often.
     """
+    if len(content_type) > _LONGEST_TYPE:
+        raise FormError(f"Its content type is longer than {_LONGEST_TYPE} bytes.")
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    # The parser needs a microsecond for each of them, also within a part, where none may stand.
+    if boundary and body.count(b"\r\n--" + boundary) > _BOUNDARIES * most:
+        raise TooManyFiles(f"Its boundary stands in it more than {_BOUNDARIES * most} times.")
     try:
-        data = await _parse(content_type, body, most)
+        data = await _parse(content_type, boundary, body, most)
     except MultiPartException as error:
         kind = TooManyFiles if error.message.startswith("Too many files") else FormError
         raise kind(error.message) from error
@@ -56,26 +68,22 @@ async def read_form(content_type: str, body: bytes, field: str, most: int) -> Fo
     return Form(files, len(values) - len(files), set(data))
 
 
-async def _parse(content_type: str, body: bytes, most: int) -> FormData:
+async def _parse(content_type: str, boundary: bytes, body: bytes, most: int) -> FormData:
     try:
         return await _Parser(content_type, body, most).parse()
     except MultiPartException as error:
-        usual = _as_usual(content_type, body, most) if error.message == _INVALID else body
-        if usual == body:
+        if error.message != _INVALID or not boundary:
             raise
+        usual = await aside(_as_usual, b"\r\n--" + boundary, body)
         return await _Parser(content_type, usual, most).parse()
 
 
-def _as_usual(content_type: str, body: bytes, most: int) -> bytes:
+def _as_usual(delimiter: bytes, body: bytes) -> bytes:
     """The form without a preamble, spaces behind boundaries and folded headers.
 
     All of these are legal and rare (RFC 2046, section 5.1.1; RFC 5322, section 2.2.3).
     """
-    _, options = parse_options_header(content_type)
-    delimiter = b"\r\n--" + options[b"boundary"]
-    if not options[b"boundary"] or body.count(delimiter) > _PARTS * most:
-        return body
-    _, *parts = re.split(re.escape(delimiter) + rb"(?=[ \t]*\r\n|--)", b"\r\n" + body)
+    _, *parts = re.split(re.escape(delimiter) + rb"(?=[ \t]{0,99}\r\n|--)", b"\r\n" + body)
     return b"".join(delimiter + _unfolded(part.lstrip(b" \t")) for part in parts)[2:]
 
 
@@ -111,6 +119,9 @@ class _Parser(MultiPartParser):
         self._ended = True
 
     async def _complete(self, body: bytes) -> AsyncGenerator[bytes, None]:
-        yield body
+        for begin in range(0, len(body), _PIECE):
+            if begin:
+                await asyncio.sleep(0)  # other requests have their turn
+            yield body[begin : begin + _PIECE]
         if not self._ended:
             raise MultiPartException(_CUT_OFF)

@@ -1,12 +1,13 @@
 """A request's body -> the bytes of its photos, within the limits, or a problem."""
 
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, TypeVar
 
 from fastapi import Request
 
 from app.api.problems import Problem
 from app.api.uploads import base64_json
+from app.api.uploads.aside import aside
 from app.api.uploads.body import bounded, in_time
 from app.api.uploads.multipart import Form, FormError, TooManyFiles, read_form
 from app.imaging.formats import format_of
@@ -23,6 +24,9 @@ _MANY = (
 _ACCEPT = "multipart/form-data, image/*, application/json"
 _URLENCODED = "application/x-www-form-urlencoded"  # curl's type for --data-binary without another
 _FEW = 10  # parts that a form with one photo may have
+_SMALL = 64 * 1024  # bytes of JSON that take no longer to parse than another thread to start
+
+T = TypeVar("T")
 
 # The request bodies of the routes that take photos, for the API reference.
 _BINARY = {"type": "string", "format": "binary"}
@@ -80,7 +84,7 @@ async def _photo(request: Request, max_bytes: int) -> bytes:
     if kind == "multipart/form-data":
         return _the_file(await _read_form(request, body, FIELD, _FEW))
     if kind == "application/json":
-        return base64_json.one(await _read_json(body, 1))
+        return await _parse_json(_one_of_json, await _read(body))
     if kind == _URLENCODED and (name := format_of(await _read(body))):
         expected = f"{_ONE}. This body is a {name} photo: send it with curl and the option "
         expected += f"-H 'Content-Type: image/{name.lower()}', or with -F"
@@ -94,10 +98,7 @@ async def _photos(request: Request, max_bytes: int, max_photos: int) -> list[byt
     if kind == "multipart/form-data":
         return _the_files(await _read_form(request, body, FIELDS, max_photos))
     if kind == "application/json":
-        values = base64_json.many(await _read_json(body, max_photos))
-        if len(values) > max_photos:  # checked before any of them is decoded
-            raise _too_many(max_photos, len(values))
-        return [base64_json.decode(value) for value in values]
+        return await _parse_json(_many_of_json, await _read(body), max_photos)
     raise _unsupported(kind, _MANY, "multipart/form-data, application/json")
 
 
@@ -105,14 +106,27 @@ async def _read(body: AsyncGenerator[bytes, None]) -> bytes:
     return b"".join([chunk async for chunk in body])
 
 
-async def _read_json(body: AsyncGenerator[bytes, None], photos: int) -> bytes:
-    text = await _read(body)
-    if not base64_json.is_crowded(text, photos):
-        return text
-    if photos > 1:
-        raise _too_many(photos, None)
-    detail = f"The JSON has far more in it than a member '{base64_json.ONE}'."
-    raise Problem(400, "malformed-body", "The body is malformed", detail)
+async def _parse_json(parse: Callable[..., T], body: bytes, *arguments: Any) -> T:
+    """The result of `parse`; a large body is parsed in a thread, so that the event loop goes on."""
+    if len(body) <= _SMALL:
+        return parse(body, *arguments)
+    return await aside(parse, body, *arguments)
+
+
+def _one_of_json(body: bytes) -> bytes:
+    if base64_json.is_crowded(body, 1):
+        detail = f"The JSON has far more in it than a member '{base64_json.ONE}'."
+        raise Problem(400, "malformed-body", "The body is malformed", detail)
+    return base64_json.one(body)
+
+
+def _many_of_json(body: bytes, most: int) -> list[bytes | Problem]:
+    if base64_json.is_crowded(body, most):
+        raise _too_many(most, None)
+    values = base64_json.many(body)
+    if len(values) > most:  # checked before any of them is decoded
+        raise _too_many(most, len(values))
+    return [base64_json.decode(value) for value in values]
 
 
 def _kind(request: Request) -> str:

@@ -197,3 +197,102 @@ def test_an_address_that_is_none_is_a_problem(
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert status(answer) == 400
     assert b"urn:problem:malformed-request" in answer
+
+
+# Answers of more bytes than the systems of both sides hold.
+PIPELINED = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 200
+
+
+def test_a_client_that_reads_nothing_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(Settings(upload_seconds=0.5)) as client:
+        with reading_little(client) as one, reading_little(client) as other:
+            for connection in (one, other):
+                connection.sendall(PIPELINED)
+            assert is_dropped(one, 10)
+            assert is_dropped(other, 10)
+        assert client.get("/livez").status_code == 200
+    assert not [record for record in caplog.records if record.exc_info], "no traceback"
+
+
+def test_a_client_that_reads_slowly_is_kept() -> None:
+    with serving(Settings(upload_seconds=0.5)) as client, reading_little(client) as connection:
+        connection.sendall(PIPELINED)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            assert connection.recv(1000)
+            time.sleep(0.05)
+
+
+def is_dropped(connection: socket.socket, seconds: float) -> bool:
+    """Read nothing, until the server hangs up or the time is over."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def reading_little(client: httpx.Client) -> socket.socket:
+    """A connection whose own system takes little before it is read."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((client.base_url.host, client.base_url.port))
+    return connection
+
+
+CODINGS = {
+    b"chunked": 200,
+    b"chunked ": 200,
+    b"gzip, chunked": 501,
+    b"gzip,chunked": 501,
+    b"gzip\r\nTransfer-Encoding: chunked": 501,
+    b"identity\r\nTransfer-Encoding: chunked": 501,
+    b"identity, chunked": 501,
+    b", chunked": 501,
+    b"identity": 501,
+    b"gzip": 501,
+    b"xchunked": 501,
+    b"chunked;a=b": 501,
+    b'"chunked"': 501,
+    b"chunked, chunked": 400,
+    b"chunked\r\nTransfer-Encoding: chunked": 400,
+    b"chunked\r\nTransfer-Encoding: gzip": 400,
+    b"chunked, identity": 400,
+    b"gzip,\r\n chunked": 400,
+    b"\x0bchunked": 400,
+    b"": 400,
+    b"chunked\r\nContent-Length: 2000": 400,
+    b"identity\r\nContent-Length: 2000": 400,
+    b"gzip\r\nContent-Length: 2000": 400,
+}
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_transfer_coding_is_chunked_or_refused(
+    service: httpx.Client, coding: bytes, upgrade: bytes, version: bytes
+) -> None:
+    expected = CODINGS[coding] if version == b"1.1" else 400
+    head = b"POST /predict HTTP/%b\r\nHost: x\r\nContent-Type: image/jpeg\r\n" % version
+    head += upgrade + b"Transfer-Encoding: " + coding + b"\r\n\r\n"
+    with connect(service) as connection:
+        connection.sendall(head + chunks(PHOTO, 1000) + b"0\r\n\r\n")
+        if expected == 200:
+            assert status(one_answer(connection)) == 200
+            return
+        # The server hangs up, so that what follows is not taken for a request.
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert status(answer) == expected
+        assert answer.count(b"HTTP/1.1") == answer.count(b"urn:problem:") == 1
+
+
+@pytest.mark.parametrize(
+    "length", [b"-1", b"+5", b"0x10", b"1 2", b"5, 5", b"5\r\nContent-Length: 5", b"", b"9" * 30]
+)
+def test_a_length_is_one_number(service: httpx.Client, length: bytes) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: " + length + b"\r\n\r\n"
+    answer = answer_to(service, head + b"abcde")
+    assert status(answer) == 400
+    assert b"urn:problem:malformed-request" in answer

@@ -142,16 +142,18 @@ def test_a_change_of_versions_is_logged_and_counted(
     assert "model_refused{" not in metrics.text().decode()
 
 
-def test_a_refusal_tells_clients_no_path(tmp_path: Path) -> None:
-    publish(tmp_path, 1)
-    publish(tmp_path, 2)
+@pytest.mark.parametrize("place", ["models", "my models (old)"])
+def test_a_refusal_tells_clients_no_path(tmp_path: Path, place: str) -> None:
+    publish(tmp_path / place, 1)
+    publish(tmp_path / place, 2)
 
     async def refuse(folder: Path) -> ServedModel:
-        raise ModelError(f"{folder}/a.tflite, ../b/c.keras and ~/d/e.json: 1/2 of it, x=/f/g/h")
+        raise ModelError(f"{folder}/a.tflite: cannot be read ('{folder}/a.tflite').")
 
-    served = ModelWatcher(load(tmp_path, 1), refuse, tmp_path, None, Metrics())
+    loaded = load(tmp_path / place, 1)
+    served = ModelWatcher(loaded, refuse, tmp_path / place, None, Metrics())
     check(served)
-    assert served.refused == {"2": "a.tflite, c.keras and e.json: 1/2 of it, x=h"}
+    assert served.refused == {"2": "a.tflite: cannot be read ('a.tflite')."}
 
 
 @pytest.mark.parametrize("seconds", [0, 0.01])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.service.nginx import make_certificate
 from tests.training.data.site import Site, serve_site
 from training.cli import CommandError
 from training.data.download import download
@@ -71,6 +72,67 @@ def test_a_wrong_file_is_never_used(site: Site, tmp_path: Path) -> None:
 def test_a_file_of_another_size_is_never_used(site: Site, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="300000 bytes, expected 299999"):
         fetch(site, tmp_path / "pets.zip", size=299_999)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("begun", [0, 3])
+def test_no_more_is_written_than_expected(
+    site: Site, tmp_path: Path, announced: bool, begun: int
+) -> None:
+    site.content, site.announced = bytes(50_000_000), announced
+    (tmp_path / "pets.zip.part").write_bytes(bytes(begun))
+    with pytest.raises(CommandError, match=r"(50000000|more than 5) bytes, expected 5\. If"):
+        fetch(site, tmp_path / "pets.zip", size=5)
+    assert len(site.asked) == 1
+    assert site.sent < 10_000_000
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) == begun * announced
+
+
+def test_a_file_that_is_announced_too_short_is_not_fetched(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="300000 bytes, expected 300001"):
+        fetch(site, tmp_path / "pets.zip", size=300_001)
+    assert site.sent <= len(CONTENT)
+    assert not (tmp_path / "pets.zip").exists()
+
+
+@pytest.fixture
+def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A site with TLS, whose certificate is accepted."""
+    certificate = make_certificate(tmp_path / "tls")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with serve_site(CONTENT, certificate) as site:
+        yield site
+
+
+def test_a_redirect_from_https_stays_with_https(site: Site, secure: Site, tmp_path: Path) -> None:
+    secure.redirect = secure.address.replace("pets", "moved")
+    assert fetch(secure, tmp_path / "pets.zip").read_bytes() == CONTENT
+    secure.redirect = site.address
+    with pytest.raises(CommandError, match=f"leads to {site.address}, and only https is accepted"):
+        fetch(secure, tmp_path / "other.zip")
+    assert site.asked == []
+    site.redirect = secure.address.replace("pets", "moved")
+    assert fetch(site, tmp_path / "third.zip").read_bytes() == CONTENT
+    # Over http, back to https, and away from it again.
+    site.redirect = secure.address
+    secure.redirect = site.address.replace("pets", "moved")
+    with pytest.raises(CommandError, match="and only https is accepted"):
+        fetch(site, tmp_path / "fourth.zip")
+
+
+@pytest.mark.parametrize(
+    "place", ["file:///etc/passwd", "ftp://127.0.0.1/pets.zip", "http://[::", "/pets.zip", "//"]
+)
+def test_a_redirect_to_nowhere_is_one_error(site: Site, tmp_path: Path, place: str) -> None:
+    site.redirect = place
+    with pytest.raises(CommandError, match=site.address):
+        fetch(site, tmp_path / "pets.zip")
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1/x", "pets.zip", "http://[::", "file:///x"])
+def test_an_address_that_is_none_is_one_error(tmp_path: Path, address: str) -> None:
+    with pytest.raises(CommandError, match="fetch the file yourself"):
+        download(address, tmp_path / "pets.zip", 5, SHA256, pause=0)
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])

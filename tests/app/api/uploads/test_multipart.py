@@ -138,3 +138,11 @@ def test_a_photo_with_something_like_a_boundary_in_it_is_left_as_it_is() -> None
     photo = b"\r\n--edge!a: b\r\n folded\r\n\r\n\r\n--edgeb: c\r\n\tx\r\n\r\n"
     body = b"preamble\r\n" + part('name="file"; filename="a"', photo) + b"--edge--\r\n"
     assert read(body).files == [photo]
+
+
+def test_a_boundary_that_stands_everywhere_is_refused_at_once() -> None:
+    nearly = part('name="file"; filename="a"', b"\r\n--edge!" * 2_000_000) + b"--edge--\r\n"
+    began = time.perf_counter()
+    with pytest.raises(TooManyFiles, match="boundary stands in it more than 100 times"):
+        read(nearly)
+    assert time.perf_counter() - began < 1
