@@ -95,7 +95,9 @@ def _arguments() -> Namespace:
     parser.add_argument("--deadline", type=positive_real, default=10, help="APP_DEADLINE_SECONDS")
     parser.add_argument("--grace", type=positive_real, default=0.5, help="seconds after it")
     parser.add_argument("--honest", type=positive_real, default=1, help="seconds of the others")
-    parser.add_argument("--memory", type=positive_real, help="MiB over idle; a tenth more is allowed")
+    parser.add_argument(
+        "--memory", type=positive_real, help="MiB over idle; a tenth more is allowed"
+    )
     return parser.parse_args()
 
 
