@@ -81,11 +81,11 @@ def test_hostile_photos_neither_kill_nor_stop_it(tmp_path: Path) -> None:
         longest = longest_unready(end, client)
         for thread in threads:
             thread.join()
-        answer = client.post("/predict", files={"file": PHOTO})
         facts = project.inspect()
-    print(f"\n{len(seen)} hostile photos: {sorted(seen)}; unready for {longest:.1f} s at most")
+        print(f"\n{len(seen)} hostile photos: {sorted(seen)}; unready for {longest:.1f} s at most")
+        assert (facts["RestartCount"], facts["State"]["OOMKilled"]) == (0, False)
+        assert facts["State"]["StartedAt"] == started
+        answer = client.post("/predict", files={"file": PHOTO})
     assert answer.status_code == 200, answer.text
-    assert (facts["RestartCount"], facts["State"]["OOMKilled"]) == (0, False)
-    assert facts["State"]["StartedAt"] == started
     assert longest < MOST_UNREADY_SECONDS
     assert not [status for status in seen if status == 0 or (status >= 500 and status != 504)]
