@@ -18,7 +18,7 @@ from app.model.card import ModelError, ModelNotFound
 from app.server.server import AddressError, Server, require_free
 from app.settings import Settings
 
-_RENAMED = {"APP_THREADS": "APP_WORKERS"}
+_RENAMED = {"APP_THREADS": "APP_WORKERS", "FORWARDED_ALLOW_IPS": "APP_TRUSTED_PROXIES"}
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def _warn_of_misspelled() -> None:
     """Warn of variables that start with APP_ and are no setting: they are probably misspelled."""
     known = {f"APP_{name.upper()}" for name in Settings.model_fields}
     for name in sorted(os.environ):
-        if name.startswith("APP_") and name not in known:
+        if name in _RENAMED or (name.startswith("APP_") and name not in known):
             close = _RENAMED.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), "")
             hint = f"; is {close} meant?" if close else ""
             logging.warning("%s is not a setting and has no effect%s", name, hint)

@@ -17,6 +17,7 @@ from app.api.api_keys import ApiKeys, read_api_keys
 from app.api.middleware import request_id
 from app.api.middleware.access import AccessControl
 from app.api.middleware.access_log import AccessLog
+from app.api.middleware.hosts import TrustedHosts
 from app.api.middleware.prefix import Prefix
 from app.api.paths import REFERENCE
 from app.api.routes import explain, health, model, page, predict
@@ -135,7 +136,7 @@ def _keys(settings: Settings) -> ApiKeys:
 def _add_middleware(app: FastAPI, keys: ApiKeys) -> None:
     """The innermost first: the last one added is the first to see a request."""
     settings: Settings = app.state.settings
-    app.add_middleware(AccessControl, keys=keys, hosts=settings.trusted_hosts)
+    app.add_middleware(AccessControl, keys=keys)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -144,6 +145,7 @@ def _add_middleware(app: FastAPI, keys: ApiKeys) -> None:
             allow_headers=_SENT,
             expose_headers=_READ,
         )
+    app.add_middleware(TrustedHosts, hosts=settings.trusted_hosts)
     app.add_middleware(AccessLog, metrics=app.state.metrics)
     app.add_middleware(Prefix, root_path=settings.root_path)
     app.add_middleware(

@@ -5,6 +5,7 @@ network sees every photo as it saw the photos that it was trained on.
 """
 
 import io
+import re
 import sys
 import warnings
 from collections.abc import Callable, Collection
@@ -22,7 +23,7 @@ from app.imaging.errors import (
     UnsupportedFormat,
     UnsupportedPixels,
 )
-from app.imaging.formats import FORMATS, format_of, register_heic
+from app.imaging.formats import FORMATS, format_of, register_heic, webp_size
 from app.imaging.pixels import eight_bit, over_white
 from app.imaging.repair import JPEG_END, is_complete, png_without_metadata
 
@@ -145,7 +146,7 @@ def _decode(
     try:
         if name == "PNG":
             data = png_without_metadata(data)
-        image = _open(data, name, limits.max_pixels)
+        image = _open(data, name, limits)
         pixels = image.width * image.height
         image = _load(image, data, name, mode, side, limits)
         turn = _turn(image)
@@ -156,10 +157,10 @@ def _decode(
         return over_white(image, mode)
     except PhotoError:
         raise
-    except MemoryError as error:
-        limits.require_memory(sys.maxsize)
-        raise TooExpensive("the memory of this machine") from error
     except Exception as error:  # Pillow's parsers raise anything on hostile bytes
+        if _lacks_memory(error):
+            limits.require_memory(sys.maxsize)
+            raise TooExpensive("the memory of this machine") from error
         # Some decoders say no more than that they failed if they get no memory.
         limits.require_memory(pixels * _MOST_PER_PIXEL)
         raise BrokenPhoto(name, _reason(error)) from error
@@ -201,19 +202,25 @@ def _needed(image: Image.Image, name: str, whole: int) -> int:
     return (_TRANSPARENT if image.has_transparency_data else _OPAQUE) * whole
 
 
-def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
+def _open(data: bytes, name: str, limits: _Limits) -> Image.Image:
     """Parse the header with the plugin for `name`, and check the size against the limit."""
+    max_pixels = limits.max_pixels
     if name == "HEIC":
         register_heic()
+    if name == "WEBP":
+        width, height = webp_size(data)
+        if width * height > max_pixels:
+            raise TooManyPixels(max_pixels, (width, height))
+        limits.require_memory(len(data) + _MOST_PER_PIXEL * width * height)
     # The plugin itself instead of Image.open, which does not tell why a plugin refuses a file.
     parser = Image.OPEN["HEIF" if name == "HEIC" else name][0]
     try:
         image = parser(io.BytesIO(data), "")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooManyPixels(max_pixels, None) from error
-    except MemoryError:
-        raise
     except Exception as error:
+        if _lacks_memory(error):
+            raise MemoryError from error
         if "unknown pixel mode" in str(error):
             raise UnsupportedPixels("of this file") from error
         raise BrokenPhoto(name, "its header is damaged or cut off") from error
@@ -228,6 +235,13 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # EXIF is a TIFF file of its own; its parser can raise anything
         return None
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether a decoder failed because it got no memory; -9 is Pillow's number for that."""
+    return isinstance(error, MemoryError) or bool(
+        re.search(r"\bmemory\b|decoder error -9\b", str(error), re.IGNORECASE)
+    )
 
 
 def _reason(error: Exception) -> str:

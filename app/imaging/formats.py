@@ -44,6 +44,24 @@ def format_of(data: bytes) -> str | None:
     return None
 
 
+def webp_size(data: bytes) -> tuple[int, int]:
+    """The width and height that a WebP claims (RFC 9649, section 2); (0, 0) for another header.
+
+    Pillow's parser allocates a picture of that size before it tells it.
+    """
+    kind, body = data[12:16], data[20:30]
+    if kind == b"VP8X":
+        width, height = (int.from_bytes(body[at : at + 3], "little") + 1 for at in (4, 7))
+    elif kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    elif kind == b"VP8 ":
+        width, height = (int.from_bytes(body[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+    else:
+        return 0, 0
+    return width, height
+
+
 @functools.cache
 def register_heic() -> None:
     """Import the HEIC plugin with the first HEIC photo, because it takes memory."""

@@ -153,6 +153,8 @@ def test_the_pages_of_a_named_site_may_call(guarded: httpx.Client) -> None:
     answer = guarded.options("/predict", headers=asks)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "https://example.org"
+    elsewhere = guarded.options("/predict", headers=asks | {"Host": "example.com"})
+    assert elsewhere.status_code == 400
     other = guarded.options("/predict", headers=asks | {"Origin": "https://example.com"})
     assert "access-control-allow-origin" not in other.headers
     # A refusal, too, must be readable to the page.

@@ -92,6 +92,15 @@ def test_a_misspelled_setting_is_named(command: Command) -> None:
     assert "APP_MAX_BYTE is not a setting and has no effect; is APP_MAX_BYTES meant?" in done.stderr
 
 
+def test_settings_that_were_renamed_are_named(command: Command) -> None:
+    done = command("app", "--model", "models/cows", APP_THREADS="3", FORWARDED_ALLOW_IPS="*")
+    for old, new in (
+        ("APP_THREADS", "APP_WORKERS"),
+        ("FORWARDED_ALLOW_IPS", "APP_TRUSTED_PROXIES"),
+    ):
+        assert f"{old} is not a setting and has no effect; is {new} meant?" in done.stderr
+
+
 def test_help_lists_every_setting(command: Command) -> None:
     text = command("app", "--help").stdout
     for option in ("--model", "--engine", "--workers", "--max-bytes", "--max-pixels", "--port"):

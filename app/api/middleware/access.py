@@ -1,13 +1,10 @@
 """Access control: refusals that need neither the request's body nor a worker."""
 
-from collections.abc import Collection
-
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import errors, problems
 from app.api.api_keys import ApiKeys
-from app.api.middleware.hosts import TrustedHosts
 from app.api.paths import PHOTOS, PROBES, is_public, route_path
 from app.api.problems import Problem
 from app.serving.admission import QueueFull
@@ -19,13 +16,11 @@ class AccessControl:
     Args:
         app: the application behind it.
         keys: one of them is needed for all but the probes, the page and the reference.
-        hosts: see `TrustedHosts`.
     """
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys, hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
         self._app = app
         self._keys = keys
-        self._hosts = TrustedHosts(app, hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer with a problem."""
@@ -60,11 +55,10 @@ class AccessControl:
             scope["route"] = as_get.get("route")  # for the metrics
 
     def _check(self, scope: Scope) -> None:
-        """Raise a Problem: 400 (host), 503 (draining), 401 or 403 (key), 429 (queue full)."""
+        """Raise a Problem: 503 (draining), 401 or 403 (key), 429 (queue full)."""
         path, headers = route_path(scope), Headers(scope=scope)
         if path in PROBES:  # asked by address, without a key, and also while the queue is full
             return
-        self._hosts.check(scope)
         if scope["app"].state.draining:
             raise problems.draining()
         if self._keys and not is_public(path):

@@ -44,7 +44,6 @@ def ask(
     method: str = "GET",
     *,
     keys: tuple[str, ...] = (),
-    hosts: tuple[str, ...] = (),
     draining: bool = False,
     full: bool = False,
     headers: dict[str, str] | None = None,
@@ -69,7 +68,7 @@ def ask(
             "predictor": SimpleNamespace(admission=admission),
         },
     }  # fmt: skip
-    control = AccessControl(application, ApiKeys(keys), hosts)
+    control = AccessControl(application, ApiKeys(keys))
     asyncio.run(control(scope, receive, send))
     if application.calls:
         assert application.calls == [(scope, receive, send)]
@@ -84,27 +83,20 @@ def test_what_is_no_request_passes_untouched() -> None:
         received.append(message)
 
     scope, receive = {"type": "lifespan"}, object()
-    control = AccessControl(application, ApiKeys(["key"]), ["host"])
+    control = AccessControl(application, ApiKeys(["key"]))
     asyncio.run(control(scope, receive, send))  # type: ignore[arg-type]
     assert application.calls == [(scope, receive, send)]
     assert scope == {"type": "lifespan"}
 
 
-def test_without_keys_and_hosts_everybody_is_let_in() -> None:
+def test_without_keys_everybody_is_let_in() -> None:
     assert ask().passed
     assert ask("/predict", "POST").passed
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_a_probe_is_always_answered(path: str) -> None:
-    assert ask(path, "POST", keys=("key",), hosts=("a",), draining=True, full=True).passed
-
-
-def test_a_host_that_is_not_named_is_refused() -> None:
-    assert ask(hosts=("example.org",), headers={"host": "example.org"}).passed
-    answer = ask(hosts=("example.org",), headers={"host": "other"})
-    assert (answer.status, answer.passed) == (400, False)
-    assert answer.problem["type"].endswith("unknown-host")
+    assert ask(path, "POST", keys=("key",), draining=True, full=True).passed
 
 
 def test_a_draining_service_takes_no_requests() -> None:
