@@ -91,6 +91,7 @@ class Classifier:
         explain = card.files.get(EXPLAIN)
         read = partial(read_file, folder / EXPLAIN, explain) if explain else None
         loaded = load_engine(folder, card, engine, threads)
+        loaded.warm()
         check_golden(card, loaded)
         return cls(card, loaded, max_pixels, formats, Explainer(card, read))
 
@@ -114,7 +115,9 @@ class Classifier:
         if LITERT in files:
             model = files[LITERT]
             loaded = LiteRTEngine(model.path() or model.read(), card, threads)
-            check_golden(card, loaded)
+            if not card.golden:
+                loaded.warm()
+            check_golden(card, loaded)  # which warms it up, too
         read = files[EXPLAIN].read if EXPLAIN in files else None
         return cls(card, loaded, max_pixels, formats, Explainer(card, read, threads))
 
@@ -144,14 +147,13 @@ class Classifier:
 
 
 def check_golden(card: Card, engine: Engine) -> None:
-    """Warm the engine up, and compare its answers to the card's golden predictions.
+    """Compare an engine's answers to the card's golden predictions.
 
     The golden pictures are run one by one, with one core and with several, and then as a batch.
 
     Raises:
-        ModelError: the engine cannot run the network, or an answer differs.
+        ModelError: an answer differs.
     """
-    engine.warm()
     golden = card.golden
     if not golden:
         return

@@ -23,8 +23,9 @@ from app.serving.worker import WorkerSpec
 
 logger = logging.getLogger(__name__)
 
-SPARE = 2  # workers beyond the usual number, in place of slow ones
-_SLOW_SECONDS = 0.25
+READY = 1  # workers that are kept beyond those that work, to take the place of a slow one at once
+SPARE = 2  # workers that are started in place of slow ones
+_SLOW_SECONDS = 0.15
 _PAUSE = 1.0  # seconds between two looks at the workers, and two tries to start one
 _IDLE_SECONDS = 10.0  # after which a spare worker ends
 
@@ -83,7 +84,7 @@ class WorkerPool:
         """
         try:
             await self._start_worker(check=True)
-            await asyncio.gather(*(self._start_worker() for _ in range(self._size - 1)))
+            await asyncio.gather(*(self._start_worker() for _ in range(self._size + READY - 1)))
         except BaseException:
             self.close()
             raise
@@ -211,17 +212,24 @@ class WorkerPool:
         if self._closed:
             return
         slow = sum(worker.is_slow for worker in self._workers.values())
-        wanted = self._size + min(slow, SPARE)
+        wanted = self._size + READY + min(slow, SPARE)
         for _ in range(wanted - len(self._workers) - self._starting):
             self._in_background(self._replace())
 
     async def _replace(self) -> None:
+        # Slow workers may use all cores, and would make the start slow, too.
+        paused = [worker.process for worker in self._workers.values() if worker.is_slow]
+        for process in paused:
+            process.pause(True)
         try:
             await self._start_worker()
             self.failing = ""
         except (ModelError, OSError) as error:
             self.failing = str(error)
             logger.error("no worker can be started: %s", error)
+        finally:
+            for process in paused:
+                process.pause(False)
         self._dispatch()
 
     async def _start_worker(self, *, check: bool = False) -> None:
@@ -244,7 +252,7 @@ class WorkerPool:
             now = time.monotonic()
             for worker in list(self._workers.values()):
                 seconds = now - worker.since
-                spare = len(self._workers) > self._size and not worker.wide
+                spare = len(self._workers) > self._size + READY and not worker.wide
                 if worker.batch and seconds > self._deadline:
                     worker.process.kill()
                 elif not worker.batch and spare and seconds > _IDLE_SECONDS:

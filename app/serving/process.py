@@ -9,10 +9,14 @@ import atexit
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import signal
 import socket
+import sys
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import ModuleType
 from typing import Any
 
 from app.model.card import ModelError
@@ -81,6 +85,12 @@ class WorkerProcess(asyncio.Protocol):
         """End the process at once, whatever it does."""
         self._process.kill()
 
+    def pause(self, on: bool) -> None:
+        """Give the process no processor time, or give it again. Windows cannot."""
+        if hasattr(signal, "SIGSTOP") and self._process.is_alive():
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGSTOP if on else signal.SIGCONT)
+
     def end(self) -> None:
         """End the process, and tell `on_end` nothing."""
         self._told = True
@@ -119,13 +129,24 @@ class WorkerProcess(asyncio.Protocol):
 
 
 def _start(arguments: tuple[Any, ...]) -> Any:
-    with _starting:
+    with _starting, _without_program():
         if _FORKS:
             _start_fork_server()
         process = _CONTEXT.Process(target=worker.main, args=arguments, daemon=True)
         process.start()
     _alive.add(process)
     return process
+
+
+@contextmanager
+def _without_program() -> Iterator[None]:
+    """Hide the program that was started from multiprocessing: each worker would import it."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _start_fork_server() -> None:

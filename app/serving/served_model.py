@@ -156,5 +156,6 @@ def _read(folder: Path) -> tuple[Card, dict[str, bytes]]:
 
 def _load_tensorflow(folder: Path, card: Card) -> Engine:
     engine = load_engine(folder, card, "tensorflow")
+    engine.warm()
     check_golden(card, engine)
     return engine

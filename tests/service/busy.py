@@ -39,7 +39,8 @@ class Stuck:
                 self._held.append((asyncio.get_running_loop(), deliver))
 
         monkeypatch.setattr(WorkerProcess, "send", hold)
-        monkeypatch.setattr("app.serving.pool.SPARE", 0)  # none takes the place of a slow worker
+        for name in ("READY", "SPARE"):  # none takes the place of a slow worker
+            monkeypatch.setattr(f"app.serving.pool.{name}", 0)
 
     def let_go(self) -> None:
         """Send what was held back, and all that comes."""
