@@ -30,8 +30,13 @@ from app.imaging.repair import JPEG_END, is_complete, png_without_metadata
 # Below Pillow's own limit of 89 megapixels; the photo of a 50-megapixel phone passes.
 MAX_PIXELS = 64_000_000
 
-# Bytes that a pixel takes in decoding, conversions and resizing together, measured and rounded up.
-_OPAQUE, _TRANSPARENT, _MOST_PER_PIXEL = 8, 12, 16
+# Bytes that a pixel takes in decoding, conversions and resizing together, measured and rounded up:
+# without transparency and with it. An AVIF may have more than 8 bits for each colour.
+_PER_PIXEL = {"WEBP": (16, 16), "AVIF": (15, 18), "HEIC": (10, 10)}
+_OTHERS = (8, 12)
+_DEEP_HEIC = 24  # with more than 8 bits, or with as many pixels of colour as of brightness
+_HIDING = 16  # see `_decode`
+_FIXED = 2 * 1024 * 1024  # bytes that a photo takes, however few pixels it has
 
 # EXIF orientation -> what turns the photo upright; 1 is upright.
 _TURNS = {
@@ -162,7 +167,7 @@ def _decode(
             limits.require_memory(sys.maxsize)
             raise TooExpensive("the memory of this machine") from error
         # Some decoders say no more than that they failed if they get no memory.
-        limits.require_memory(pixels * _MOST_PER_PIXEL)
+        limits.require_memory(pixels * _HIDING)
         raise BrokenPhoto(name, _reason(error)) from error
 
 
@@ -194,12 +199,13 @@ def _needed(image: Image.Image, name: str, whole: int) -> int:
 
     `image` has the reduced size if the decoder can reduce it.
     """
-    reduced = image.width * image.height
+    opaque, transparent = _PER_PIXEL.get(name, _OTHERS)
     if name == "JPEG":
-        return _OPAQUE * (reduced + ("progressive" in image.info) * whole)
-    if name == "WEBP":
-        return _MOST_PER_PIXEL * whole
-    return (_TRANSPARENT if image.has_transparency_data else _OPAQUE) * whole
+        reduced = image.width * image.height
+        return _FIXED + opaque * (reduced + ("progressive" in image.info) * whole)
+    if name == "HEIC" and (image.info["bit_depth"] > 8 or image.info.get("chroma", 420) > 420):
+        return _FIXED + _DEEP_HEIC * whole
+    return _FIXED + (transparent if image.has_transparency_data else opaque) * whole
 
 
 def _open(data: bytes, name: str, limits: _Limits) -> Image.Image:
@@ -211,7 +217,7 @@ def _open(data: bytes, name: str, limits: _Limits) -> Image.Image:
         width, height = webp_size(data)
         if width * height > max_pixels:
             raise TooManyPixels(max_pixels, (width, height))
-        limits.require_memory(len(data) + _MOST_PER_PIXEL * width * height)
+        limits.require_memory(len(data) + _FIXED + _PER_PIXEL[name][0] * width * height)
     # The plugin itself instead of Image.open, which does not tell why a plugin refuses a file.
     parser = Image.OPEN["HEIF" if name == "HEIC" else name][0]
     try:
@@ -233,6 +239,8 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     """What turns the photo upright. Only the orientation is read; other tags may be damaged."""
     try:
         return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except MemoryError:
+        raise
     except Exception:  # EXIF is a TIFF file of its own; its parser can raise anything
         return None
 

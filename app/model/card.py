@@ -265,9 +265,10 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
             )
         with path.open("rb") as file:
             yield file
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter for links that go round in a circle
+        reason = error.strerror if isinstance(error, OSError) else error
         raise ModelError(
-            f"{path}: cannot be read ({error.strerror}). Copy the whole version folder again."
+            f"{path}: cannot be read ({reason}). Copy the whole version folder again."
         ) from error
 
 

@@ -174,17 +174,27 @@ def check_explainer(card: Card, explainer: Explainer) -> None:
         ModelError: it does not, or LiteRT cannot load its file.
     """
     for golden in card.golden[:1]:
+        pixels = golden_pixels(golden.seed, card.input)
         try:
-            terms = explainer.terms(golden_pixels(golden.seed, card.input))
+            explainer.feature_maps(pixels)
+            terms = explainer.terms(pixels)
         except NotExplainable:
             return
+        except ModelError:
+            raise
+        except (ValueError, KeyError, RuntimeError) as error:  # another input, or other outputs
+            raise _another_network(golden) from error
         shapes = [terms.logits.shape, terms.bias.shape, terms.maps.shape[2:]]
         right = shapes == [(card.outputs,)] * 3
         if not right or not matches(golden.outputs, terms.probabilities, GOLDEN_TOLERANCE):
-            raise ModelError(
-                f"{EXPLAIN} does not show the network of {LITERT}: it does not reproduce the "
-                f"card's golden prediction {golden.seed}. Make it again with training.export."
-            )
+            raise _another_network(golden)
+
+
+def _another_network(golden: Golden) -> ModelError:
+    return ModelError(
+        f"{EXPLAIN} does not show the network of {LITERT}: it does not reproduce the card's "
+        f"golden prediction {golden.seed}. Make it again with training.export."
+    )
 
 
 def _compare(card: Card, engine: Engine, golden: Golden, outputs: np.ndarray) -> None:

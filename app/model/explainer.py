@@ -82,7 +82,9 @@ class Explainer:
         own = (PROBABILITIES, LOGITS, EVIDENCE, BIAS)
         interpreter = self._interpreter
         interpreter.run(pixels)
-        return {name: interpreter.read(name) for name in interpreter.outputs if name not in own}
+        maps = {name: interpreter.read(name) for name in interpreter.outputs if name not in own}
+        # A layer behind the last Flatten has no map.
+        return {name: values for name, values in maps.items() if values.ndim == 3}
 
     @functools.cached_property
     def _interpreter(self) -> "_Interpreter":
