@@ -7,6 +7,9 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
+if sys.platform == "linux":
+    import fcntl
+
 
 class SharedFile:
     """The bytes of a file, for this process and for those that it is sent to when they start.
@@ -20,9 +23,10 @@ class SharedFile:
     def __init__(self, content: bytes) -> None:
         self._content = b""
         if sys.platform == "linux":
-            self._hold(os.memfd_create("model", os.MFD_CLOEXEC))
+            self._hold(os.memfd_create("model", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
             with open(self._descriptor, "wb", closefd=False) as file:
                 file.write(content)
+            fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
         else:
             self._content = content
 

@@ -39,6 +39,13 @@ def test_another_process_reads_the_same(
     assert by_path == (CONTENT if platform == "linux" else None)
 
 
+def test_no_process_can_change_it() -> None:
+    file = SharedFile(CONTENT)
+    with pytest.raises(PermissionError):
+        os.pwrite(file._descriptor, b"x", 0)
+    assert file.read() == CONTENT
+
+
 def test_its_memory_ends_with_it() -> None:
     before = descriptors()
     files = [SharedFile(CONTENT) for _ in range(5)]
