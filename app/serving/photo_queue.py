@@ -28,7 +28,7 @@ class Task:
 
     Attributes:
         alone: it joins no batch, because the worker of its last batch ended.
-        tried: a worker ended when it had this photo alone.
+        crashes: how many workers ended when they had this photo alone.
         large: it is to get the memory of a large photo.
         slow: a worker has been busy with it for long.
     """
@@ -37,7 +37,7 @@ class Task:
     data: bytes
     future: "asyncio.Future[Reply]"
     alone: bool = False
-    tried: bool = False
+    crashes: int = 0
     large: bool = False
     slow: bool = False
 

@@ -2,7 +2,7 @@
 
 A worker is busy with one batch at a time. If it is busy for long, another worker takes its place,
 so that a photo that takes seconds delays no other. If it ends, its photos are tried again, each
-alone; a photo whose worker ends again is refused.
+alone; a photo whose workers end again and again is refused.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 READY = 1  # workers that are kept beyond those that work, to take the place of a slow one at once
 SPARE = 2  # workers that are started in place of slow ones
 _SLOW_SECONDS = 0.15
+_MORE_TRIES = 2  # for a photo whose worker ended; something else may have killed it
 _PAUSE = 1.0  # seconds between two looks at the workers, and two tries to start one
 _IDLE_SECONDS = 10.0  # after which a spare worker ends
 
@@ -201,10 +202,11 @@ class WorkerPool:
         if single and overtime:
             limit = f"{self._spec.photo_seconds:g} seconds of processor time"
             task.future.set_exception(TooExpensive(limit))
-        elif single and task.tried:
+        elif single and task.crashes >= _MORE_TRIES:
             task.future.set_exception(DecoderCrashed(f"exit code {code}"))
         else:
-            task.alone, task.tried = True, single
+            task.alone = True
+            task.crashes += single
             self._queue.put_back(task)
 
     def _fill_up(self) -> None:
@@ -224,7 +226,7 @@ class WorkerPool:
         try:
             await self._start_worker()
             self.failing = ""
-        except (ModelError, OSError) as error:
+        except ModelError as error:
             self.failing = str(error)
             logger.error("no worker can be started: %s", error)
         finally:

@@ -57,6 +57,8 @@ class WorkerProcess(asyncio.Protocol):
         self._on_answers = on_answers
         self._on_end = on_end
         self._told = False
+        self._process: Any = None
+        self._transport: Any = None
         self._incoming = Incoming()
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -70,12 +72,22 @@ class WorkerProcess(asyncio.Protocol):
             ModelError: the worker refuses the model, or ends while it loads it.
         """
         ours, theirs = socket.socketpair()
-        arguments = (theirs, spec, threads, check)
-        self._process = await asyncio.to_thread(_start, arguments)
-        theirs.close()
-        loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.connect_accepted_socket(lambda: self, ours)
-        await self._ready
+        try:
+            self._process = await asyncio.to_thread(_start, (theirs, spec, threads, check))
+            loop = asyncio.get_running_loop()
+            self._transport, _ = await loop.connect_accepted_socket(lambda: self, ours)
+            await self._ready
+        except OSError as error:
+            raise ModelError(
+                f"no worker process can be started ({error}). The service needs a folder for "
+                "temporary files (TMPDIR), and some free memory."
+            ) from error
+        finally:
+            theirs.close()
+            if self._transport is None:
+                ours.close()
+            elif not self._is_ready():
+                self.end()
 
     def send(self, head: dict[str, Any], blobs: Sequence[bytes]) -> None:
         """Send a message; the answers come to `on_answers`."""
@@ -112,6 +124,9 @@ class WorkerProcess(asyncio.Protocol):
         task = asyncio.ensure_future(asyncio.to_thread(self._process.join))
         task.add_done_callback(self._ended)
 
+    def _is_ready(self) -> bool:
+        return self._ready.done() and not self._ready.cancelled() and not self._ready.exception()
+
     def _take(self, head: dict[str, Any], blobs: list[bytes]) -> None:
         if self._ready.done():
             self._on_answers(self, head["answers"], blobs)
@@ -124,7 +139,7 @@ class WorkerProcess(asyncio.Protocol):
         code = self._process.exitcode or 0
         if not self._ready.done():
             self._ready.set_exception(ModelError(f"the worker ended with code {code} in loading"))
-        elif not self._ready.exception():
+        elif self._is_ready():
             self._on_end(self, code)
 
 

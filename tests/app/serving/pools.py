@@ -48,7 +48,7 @@ async def running(
         yield pool
     finally:
         pool.close()
-        await asyncio.sleep(0)  # transports are closed in the event loop's next round
+        await asyncio.sleep(0.01)  # transports are closed in the event loop's next rounds
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:

@@ -30,7 +30,7 @@ async def serving(folder: Path, **more: Any) -> AsyncIterator[ServedModel]:
         yield model
     finally:
         model.close()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
 
 
 async def stays() -> None:
