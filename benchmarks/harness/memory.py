@@ -12,9 +12,9 @@ def resident_bytes(pid: int) -> int:
     return sum(_status(each, "VmRSS") for each in process_tree(pid))
 
 
-def peak_bytes(pid: int) -> int:
-    """Return the highest resident bytes since `reset_peak` of a process and its descendants."""
-    return sum(_status(each, "VmHWM") for each in process_tree(pid))
+def pss_bytes(pid: int) -> int:
+    """Return the memory (PSS) of a process and its descendants; common pages count once."""
+    return sum(map(proportional_bytes, process_tree(pid)))
 
 
 def proportional_bytes(pid: int) -> int:
@@ -31,7 +31,7 @@ def highest_bytes(pid: int) -> int:
 
 
 def reset_peak(pid: int) -> None:
-    """Reset `peak_bytes` by writing 5 to clear_refs, see proc(5)."""
+    """Reset `highest_bytes` of a process and its descendants: a 5 in clear_refs, see proc(5)."""
     for each in process_tree(pid):
         with suppress(OSError):  # it has ended
             (_PROC / str(each) / "clear_refs").write_text("5")

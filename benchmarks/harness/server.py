@@ -61,7 +61,7 @@ def running_service(model: Path, **settings: object) -> Iterator[Server]:
 
     Args:
         model: the value of APP_MODEL.
-        settings: further settings, e.g. `threads=2` for APP_THREADS. They override the APP_...
+        settings: further settings, e.g. `workers=2` for APP_WORKERS. They override the APP_...
             variables of the environment.
 
     Raises:

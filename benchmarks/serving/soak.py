@@ -1,10 +1,11 @@
-"""Measure the service's resident memory over 20,000 requests.
+"""Measure the memory of the service's processes over 20,000 requests.
 
     python -m benchmarks.serving.soak
     python -m benchmarks.serving.soak --requests 2000 --settle 500
 
-Eight clients post photos in a closed loop. The resident memory is read every 100 answers. The
-growth is that of the median from around request 5,000 to the end. The table goes to
+Eight clients post photos in a closed loop. The memory of all processes is read every 100 answers;
+pages that they share count once. The growth is that of the median from around request 5,000 to the
+end. The table goes to
 build/benchmarks/soak.md, the plot to soak.png.
 """
 
@@ -14,7 +15,7 @@ import statistics
 from pathlib import Path
 
 from benchmarks.harness.load import OK, Answer, LoadResult, closed_loop, multipart_request
-from benchmarks.harness.memory import resident_bytes
+from benchmarks.harness.memory import pss_bytes
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.server import Server, running_service
 from benchmarks.harness.table import BUILD, log, markdown_table, mebibytes, timed, write_result
@@ -23,10 +24,10 @@ from training.cli import CommandError, Parser, command, positive
 PROG = "python -m benchmarks.serving.soak"
 EVERY = 100  # requests between two readings
 WINDOW = 5  # the number of readings in a median
-MOST_BYTES = 200 * 2**20
+MOST_BYTES = 250 * 2**20
 MOST_GROWTH = 0.03
 
-Readings = list[tuple[int, int]]  # answers so far, resident bytes
+Readings = list[tuple[int, int]]  # answers so far, bytes of all processes
 
 
 @command(PROG)
@@ -53,13 +54,13 @@ def soak(
 ) -> tuple[LoadResult, Readings]:
     """Post `count` photos and read the server's memory at the same time."""
     requests = [multipart_request(photo) for photo in photos]
-    readings = [(0, resident_bytes(server.pid))]
+    readings = [(0, pss_bytes(server.pid))]
     answered = itertools.count(1)
 
     def read(_: int, __: Answer) -> None:
         number = next(answered)
         if number % EVERY == 0:
-            readings.append((number, resident_bytes(server.pid)))
+            readings.append((number, pss_bytes(server.pid)))
         if number % (count // 20 or 1) == 0:
             log(f"{number:>7} requests, {mebibytes(readings[-1][1])}")
 
@@ -81,8 +82,8 @@ def report(answers: LoadResult, readings: Readings, settle: int) -> str:
     last = readings[-1][1]
     rows = [
         ["requests, by status", _listed(answers), f"{OK} only"],
-        ["resident at the start", mebibytes(readings[0][1]), ""],
-        [f"resident after {total:,}", mebibytes(last), f"<= {mebibytes(MOST_BYTES)}"],
+        ["memory at the start", mebibytes(readings[0][1]), ""],
+        [f"memory after {total:,}", mebibytes(last), f"<= {mebibytes(MOST_BYTES)}"],
         [f"growth over the last {total - settle:,}", f"{share:+.1%}", f"<= {MOST_GROWTH:.0%}"],
         ["photos a second", f"{answers.rate:.1f}", ""],
     ]
@@ -101,7 +102,7 @@ def _plot(readings: Readings, path: Path) -> None:
     axes.plot([number for number, _ in readings], [size / 2**20 for _, size in readings])
     axes.set_ylim(bottom=0)
     axes.set_xlabel("requests")
-    axes.set_ylabel("resident memory, MB")
+    axes.set_ylabel("memory of all processes, MB")
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=90, metadata={"Software": None})
 

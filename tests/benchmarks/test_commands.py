@@ -115,9 +115,9 @@ def test_soaking_shortly_counts_requests_and_reads_memory(command: Command) -> N
     done = command("benchmarks.serving.soak", "--requests", 200, "--settle", 100, "--clients", 2)
     assert done.returncode == 0, done.stderr
     assert "| requests, by status | 200: 200 | 200 only |" in done.stdout
-    resident = re.search(r"resident after 200 \| ([\d.]+) MB", done.stdout)
-    assert resident
-    assert 20 < float(resident[1]) < 2000
+    memory = re.search(r"memory after 200 \| ([\d.]+) MB", done.stdout)
+    assert memory
+    assert 20 < float(memory[1]) < 2000
 
 
 def test_fuzzing_shortly_finds_no_failure(command: Command) -> None:

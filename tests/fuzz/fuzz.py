@@ -21,7 +21,6 @@ from pathlib import Path
 import httpx
 
 from benchmarks.harness.load import BROKEN, OK, Answer, closed_loop, multipart_request, raw_request
-from benchmarks.harness.memory import peak_bytes, reset_peak, resident_bytes
 from benchmarks.harness.server import Server, running_service
 from benchmarks.harness.table import (
     BUILD,
@@ -33,12 +32,13 @@ from benchmarks.harness.table import (
     write_result,
 )
 from tests.fuzz.corpus import Sample, samples
+from tests.fuzz.memory_sampler import memory_sampler
 from tests.fuzz.mutation import Mutant, make_mutant
 from training.cli import CommandError, Parser, command, natural, positive
 
 PROG = "python -m tests.fuzz.fuzz"
 MOST_SECONDS = 2.0
-MOST_GROWTH = 0.1  # of the resident memory, as allocators keep some freed memory
+MOST_GROWTH = 0.1  # of the memory, as allocators keep some freed memory
 _SERVER_ERROR = 500
 
 
@@ -77,16 +77,19 @@ def main() -> None:
     parser.add_argument("--clients", type=positive, default=4)
     parser.add_argument("--warm", type=positive, default=1000, help="valid photos for the warm-up")
     arguments = parser.parse_args()
-    with timed("tests.fuzz.fuzz"), running_service(arguments.model) as server:
+    with (
+        timed("tests.fuzz.fuzz"),
+        running_service(arguments.model) as server,
+        memory_sampler(server.pid) as sampler,
+    ):
         corpus = _corpus(server)
         _post_sound(server, corpus, arguments)
-        before = resident_bytes(server.pid)
-        reset_peak(server.pid)
+        before = sampler.read().now
         findings = _post_damaged(server, corpus, arguments)
-        highest = peak_bytes(server.pid)
+        highest = sampler.read().peak
         _post_sound(server, corpus, arguments)
-        after = resident_bytes(server.pid)
-    memory = f"resident before {mebibytes(before)}, at most {mebibytes(highest)}, "
+        after = sampler.read().now
+    memory = f"memory of all processes before {mebibytes(before)}, at most {mebibytes(highest)}, "
     memory += f"after {mebibytes(after)} ({after / before - 1:+.1%}; wanted: "
     memory += f"at most {MOST_GROWTH:+.0%})"
     write_result("fuzz", f"{_report(findings)}\n\n{memory}")

@@ -10,8 +10,10 @@ import pytest
 from app.model.card import find_version, load_card
 from benchmarks.harness import server as servers
 from benchmarks.harness.memory import (
-    peak_bytes,
+    highest_bytes,
     process_tree,
+    proportional_bytes,
+    pss_bytes,
     reset_peak,
     resident_bytes,
     start_time,
@@ -26,16 +28,19 @@ DIGITS = ROOT / "models" / "digits" / "1"
 
 
 def test_a_service_is_started_watched_and_stopped() -> None:
-    with servers.running_service(DIGITS, threads=1) as server:
+    with servers.running_service(DIGITS, workers=1) as server:
         answer = httpx.get(f"{server.address}/model", trust_env=False).json()
         assert answer["name"] == "digits"
-        assert server.pid in process_tree(server.pid)
-        assert resident_bytes(server.pid) > 20 * 2**20
+        tree = process_tree(server.pid)
+        assert len(tree) >= 3  # with the fork server and a worker
+        one, shared = proportional_bytes(server.pid), pss_bytes(server.pid)
+        assert 20 * 2**20 < one < shared < resident_bytes(server.pid)
         reset_peak(server.pid)
-        assert peak_bytes(server.pid) >= resident_bytes(server.pid) * 0.9
+        assert highest_bytes(server.pid) >= one * 0.9
         assert server.ready_seconds > 0
     assert server.process.returncode == 0
-    assert resident_bytes(server.pid) == 0
+    assert resident_bytes(server.pid) == pss_bytes(server.pid) == 0
+    assert not any(map(resident_bytes, tree))
 
 
 def test_child_processes_of_a_server_are_killed(tmp_path: Path) -> None:
