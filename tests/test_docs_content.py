@@ -93,7 +93,7 @@ def test_configuration_has_every_setting_with_its_default() -> None:
 
 def default_of(name: str) -> str:
     """A setting's default as the page writes it."""
-    if name == "threads":
+    if name == "workers":
         return "the cores of the process"
     default = Settings.model_fields[name].get_default(call_default_factory=True)
     if default in (None, (), ""):
