@@ -11,7 +11,7 @@ import pytest
 
 from app.imaging import decode
 from app.imaging.formats import FORMATS
-from app.model.classifier import Classifier
+from app.serving.predictor import Predictor
 from app.settings import Settings
 from tests import pictures
 from tests.conftest import serving, striped
@@ -161,10 +161,10 @@ def test_a_request_id_that_is_not_is_replaced(service: httpx.Client, bad: str) -
 def test_a_defect_of_ours_tells_nothing(
     service: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    async def fail(*_: object) -> None:
         raise RuntimeError("secret in /home/me")
 
-    monkeypatch.setattr(Classifier, "predict_pixels", fail)
+    monkeypatch.setattr(Predictor, "predict", fail)
     answer = service.post("/predict", files={"file": PHOTO})
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"

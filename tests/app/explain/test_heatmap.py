@@ -12,7 +12,8 @@ from app.explain.colormap import colours, normalised
 from app.explain.heatmap import spread
 from app.imaging.decode import preview
 from app.imaging.errors import BrokenPhoto
-from app.model.classifier import Classifier, Prediction
+from app.model.classifier import Classifier
+from app.model.prediction import Prediction
 from tests import pictures
 from tests.conftest import ROOT
 

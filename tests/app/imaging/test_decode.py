@@ -250,51 +250,6 @@ def test_decoding_does_not_depend_on_earlier_calls() -> None:
     assert Image.open(io.BytesIO(pictures.encode(pictures.noise(1)))).size == (64, 64)
 
 
-SIZES = [(2, 9), (6, 4), (7, 1)]  # neither the widest nor the highest has most pixels
-
-
-def avif(monkeypatch: pytest.MonkeyPatch, sizes: list[tuple[int, int]]) -> bytes:
-    """An AVIF of one pixel; the decoder reads `sizes` as those of its frames."""
-    monkeypatch.setattr(images, "frame_sizes", lambda _: sizes)
-    return pictures.encode(Image.new("RGB", (1, 1)), "AVIF")
-
-
-@pytest.mark.parametrize("sizes", [SIZES, SIZES[::-1], [(1, 1)], []])
-def test_the_frames_of_an_avif_may_have_as_many_pixels_as_the_limit(
-    monkeypatch: pytest.MonkeyPatch, sizes: list[tuple[int, int]]
-) -> None:
-    limit = max([1, *(width * height for width, height in sizes)])
-    assert images.decode(avif(monkeypatch, sizes), 1, 1, 3, max_pixels=limit).shape == (1, 1, 3)
-
-
-@pytest.mark.parametrize("sizes", [SIZES, SIZES[::-1]])
-def test_the_largest_frame_of_an_avif_is_refused(
-    monkeypatch: pytest.MonkeyPatch, sizes: list[tuple[int, int]]
-) -> None:
-    with pytest.raises(errors.TooManyPixels, match="6 x 4 = 24 pixels") as caught:
-        images.decode(avif(monkeypatch, sizes), 1, 1, 3, max_pixels=23)
-    assert (caught.value.limit, caught.value.actual) == (23, 24)
-
-
-def test_all_frames_of_an_avif_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    at_most = [(6, 4), (4, 6), (4, 5), (4, 1)]
-    assert images.decode(avif(monkeypatch, at_most), 1, 1, 3, max_pixels=24).shape == (1, 1, 3)
-    with pytest.raises(errors.TooManyPixels, match="too many pixels; at most 24 ") as caught:
-        images.decode(avif(monkeypatch, [*at_most, (1, 1)]), 1, 1, 3, max_pixels=24)
-    assert (caught.value.limit, caught.value.actual) == (24, None)
-
-
-def test_an_avif_whose_frames_cannot_be_read_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = avif(monkeypatch, [])
-
-    def fail(_: bytes) -> None:
-        raise ValueError("no frames in it")
-
-    monkeypatch.setattr(images, "frame_sizes", fail)
-    with pytest.raises(errors.BrokenPhoto, match=r"The AVIF file is broken .*\(no frames in it\)"):
-        decode(data)
-
-
 def test_a_preview_has_the_limits_of_decoding() -> None:
     data = pictures.encode(pictures.gradient(60, 40), "PNG")
     assert images.preview(data, 30, max_pixels=2400).size == (30, 20)

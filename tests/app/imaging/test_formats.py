@@ -3,8 +3,9 @@
 import struct
 
 import pytest
+from PIL import Image
 
-from app.imaging.formats import FORMATS, format_of
+from app.imaging.formats import FORMATS, format_of, webp_size
 from tests import pictures
 
 
@@ -41,3 +42,27 @@ def test_each_format_is_known_by_its_first_256_bytes(name: str) -> None:
 )
 def test_the_brand_of_a_heif_decides(data: bytes, name: str | None) -> None:
     assert format_of(data) == name
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 48), (1, 16_383), (16_383, 1)])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"lossless": True}, {"exif": b"Exif\0\0"}, {"save_all": True}],
+    ids=["VP8", "VP8L", "VP8X", "animation"],
+)
+def test_the_size_of_a_webp_is_in_its_header(
+    size: tuple[int, int], options: dict[str, object]
+) -> None:
+    picture = Image.new("RGB", size, "red")
+    if "save_all" in options:
+        options = options | {"append_images": [Image.new("RGB", size, "blue")]}
+    data = pictures.encode(picture, "WEBP", method=0, **options)
+    assert webp_size(data) == size
+    assert webp_size(data[:30]) == size
+
+
+def test_a_damaged_header_of_a_webp_has_some_size() -> None:
+    data = pictures.encode(pictures.noise(1), "WEBP")
+    for end in range(31):
+        assert all(side >= 0 for side in webp_size(data[:end]))
+    assert webp_size(data[:12] + b"VP8?" + data[16:]) == (0, 0)

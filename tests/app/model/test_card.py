@@ -1,6 +1,8 @@
 """The version folder: found, checked, and refused with one clear line."""
 
 import json
+import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.model import card as module
 from app.model.card import (
     CARD,
     EXPLAIN,
     KERAS,
     LITERT,
+    Card,
     Input,
     ModelError,
     ModelNotFound,
@@ -21,10 +25,18 @@ from app.model.card import (
     golden_pixels,
     load_card,
     matches,
+    read_file,
     sha256,
     versions,
 )
 from tests.versions import DIGITS
+
+SIGMOID = {"activation": "sigmoid", "labels": ["cat", "dog"]}
+
+
+def golden(*outputs: float) -> list[dict[str, Any]]:
+    """A card's golden predictions."""
+    return [{"seed": 7, "outputs": outputs}]
 
 
 @pytest.fixture
@@ -59,7 +71,7 @@ def test_a_changed_byte_is_refused(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("name", [KERAS, LITERT])
 def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    with pytest.raises(ModelError, match=f"{name}: listed on the card but cannot be read"):
+    with pytest.raises(ModelError, match=f"{name}: cannot be read"):
         load_card(folder)
 
 
@@ -77,6 +89,13 @@ def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
         ({"files": {}}, "model.keras is not listed"),
         ({"files": {"../../etc/passwd": "0" * 64}}, "files"),
         ({"surprise": 1}, "surprise"),
+        ({"golden": golden(0.1, 0.2)}, "prediction 7 is not that of a softmax with 10 outputs"),
+        ({"golden": golden(*[0.2] * 10)}, "prediction 7 is not that of a softmax"),
+        ({"golden": golden(-0.5, 1.5, *[0] * 8)}, "prediction 7 is not that of a softmax"),
+        ({"golden": golden(*[math.nan] * 10)}, "golden"),
+        ({"golden": golden()}, "prediction 7 is not that of a softmax with 10 outputs"),
+        (SIGMOID | {"golden": golden(0.5, 0.5)}, "not that of a sigmoid with 1 outputs"),
+        (SIGMOID | {"golden": golden(1.5)}, "not that of a sigmoid with 1 outputs"),
     ],
 )
 def test_a_wrong_card_is_refused(folder: Path, changes: dict[str, Any], words: str) -> None:
@@ -180,7 +199,8 @@ def test_each_message_is_one_line_that_says_what_to_do(folder: Path, tmp_path: P
         "Name a folder that training.fit published, e.g. models/cats-vs-dogs."
     )
     assert message(lambda: load_card(nothing)) == (
-        f"{nothing}: cannot read card.json (No such file or directory)."
+        f"{nothing}/card.json: cannot be read (No such file or directory). "
+        "Copy the whole version folder again."
     )
     file.write_bytes(b"abc")
     expected = json.loads((folder / CARD).read_text())["files"][LITERT]
@@ -190,8 +210,7 @@ def test_each_message_is_one_line_that_says_what_to_do(folder: Path, tmp_path: P
     )
     file.unlink()
     assert message(lambda: load_card(folder)) == (
-        f"{file}: listed on the card but cannot be read (No such file or directory). "
-        "Copy the whole version folder again."
+        f"{file}: cannot be read (No such file or directory). Copy the whole version folder again."
     )
     other = folder.rename(folder.with_name("7"))
     assert message(lambda: load_card(other)) == (
@@ -202,3 +221,96 @@ def test_each_message_is_one_line_that_says_what_to_do(folder: Path, tmp_path: P
     assert message(lambda: load_card(other)).startswith(
         f"{other}/card.json: not a valid card: the whole: "
     )
+
+
+def make_odd(path: Path, kind: str, elsewhere: Path) -> None:
+    """Put something else in a file's place, with the file's own content where it has any."""
+    shutil.copy(path, elsewhere)
+    path.unlink()
+    if kind == "named pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "circle":
+        path.symlink_to(path.name)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize("kind", ["named pipe", "folder", "circle", "device", "link"])
+@pytest.mark.parametrize("name", [CARD, LITERT, "training.png"])
+def test_only_files_inside_the_folder_are_read(
+    folder: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    make_odd(folder / name, kind, tmp_path / "elsewhere")
+    with pytest.raises(ModelError) as caught:
+        load_card(folder)
+    message = str(caught.value)
+    assert message.startswith(f"{folder / name}: ")
+    assert ("cannot be read (" if kind == "circle" else "not a regular file inside") in message
+    assert "\n" not in message
+
+
+def test_a_link_to_a_file_inside_the_folder_is_followed(folder: Path) -> None:
+    """Volumes of a container platform are folders of such links."""
+    data = folder / "..data"
+    data.mkdir()
+    for name in (CARD, LITERT):
+        (folder / name).rename(data / name)
+        (folder / name).symlink_to(Path("..data") / name)
+    assert load_card(folder).name == "digits"
+
+
+def test_the_folder_itself_may_be_a_link(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "1"
+    link.symlink_to(folder)
+    assert load_card(link).version == 1
+
+
+def test_a_card_has_a_longest_length(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = (folder / CARD).stat().st_size
+    monkeypatch.setattr(module, "_LONGEST_CARD", size)
+    assert load_card(folder).name == "digits"
+    monkeypatch.setattr(module, "_LONGEST_CARD", size - 1)
+    with pytest.raises(
+        ModelError, match=rf"card\.json: not a valid card: longer than {size - 1:,} b"
+    ):
+        load_card(folder)
+
+
+def test_a_card_without_an_end_is_not_read_to_its_end(folder: Path) -> None:
+    with (folder / CARD).open("r+b") as file:
+        file.truncate(1 << 40)  # takes no space on the disk
+    with pytest.raises(ModelError, match="longer than 16,777,216 bytes"):
+        load_card(folder)
+
+
+def test_a_file_is_read_if_it_is_the_one_on_the_card(folder: Path) -> None:
+    expected = load_card(folder).files[LITERT]
+    assert read_file(folder / LITERT, expected) == (DIGITS / LITERT).read_bytes()
+    with pytest.raises(ModelError, match=r"README\.md: its SHA-256 is .* changed after publishing"):
+        read_file(folder / "README.md", expected)
+    with pytest.raises(ModelError, match=r"none: cannot be read \(No such file or directory\)"):
+        read_file(folder / "none", expected)
+
+
+@pytest.mark.parametrize(
+    ("taken", "given", "words"),
+    [
+        ((28, 28, 3), (10,), r"input has the shape \(28, 28, 3\), its card says \(28, 28, 1\)"),
+        ((28, 28), (10,), r"input has the shape \(28, 28\)"),
+        ((28, 28, 1), (1,), r"output has the shape \(1,\), its card says \(10,\)"),
+        ((28, 28, 1), (), r"output has the shape \(\)"),
+        ((28, 28, 1), (1, 10), r"output has the shape \(1, 10\)"),
+    ],
+)
+def test_a_network_of_other_shapes_is_not_the_cards(
+    taken: tuple[int, ...], given: tuple[int, ...], words: str
+) -> None:
+    card: Card = load_card(DIGITS)
+    card.require_shapes(LITERT, (28, 28, 1), (10,))
+    with pytest.raises(ModelError, match=rf"model\.tflite: the network's {words}"):
+        card.require_shapes(LITERT, taken, given)

@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.imaging.decode import decode
-from app.imaging.errors import BrokenPhoto, TooManyPixels, UnsupportedFormat
+from app.imaging.errors import BrokenPhoto, TooExpensive, TooManyPixels, UnsupportedFormat
 from app.model import classifier as module
-from app.model.card import CARD, LITERT, Card, Golden, Input, ModelError, load_card
-from app.model.classifier import Classifier
+from app.model.card import CARD, EXPLAIN, LITERT, Card, Golden, Input, ModelError, load_card
+from app.model.classifier import Classifier, check_golden
+from app.model.explainer import NotExplainable
 from app.model.litert import LiteRTEngine
+from app.model.prediction import prediction
+from app.model.shared_file import SharedFile
 from tests import pictures
 from tests.conftest import ROOT, striped
 from tests.versions import DIGITS, publish
@@ -26,7 +29,6 @@ class Fixed:
 
     name = "fixed"
     max_batch = 1
-    exclusive = False
 
     def __init__(self, *outputs: float) -> None:
         self._outputs = np.array([outputs], np.float32)
@@ -89,7 +91,7 @@ def test_a_broken_photo_is_the_photos_fault() -> None:
 def test_a_model_that_answers_otherwise_than_its_card_says_is_refused(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(DIGITS, tmp_path / "1"))
     card = json.loads((folder / CARD).read_text())
-    card["golden"][0]["outputs"][0] += 0.01
+    card["golden"][0]["outputs"] = card["golden"][1]["outputs"]
     (folder / CARD).write_text(json.dumps(card))
     with pytest.raises(ModelError, match="does not reproduce the card's golden prediction 0"):
         Classifier.load(folder)
@@ -105,7 +107,7 @@ def test_golden_predictions_are_checked_alone_and_together(
     def wrong_together(engine: LiteRTEngine, batch: np.ndarray, alone: bool = False) -> np.ndarray:
         ran.append((len(batch), alone))
         outputs: np.ndarray = run(engine, batch, alone)
-        if len(batch) > 1:
+        if len(batch) == 4:
             outputs[row] += 0.01
         return outputs
 
@@ -134,30 +136,68 @@ def test_loading_and_making_a_classifier_pass_everything_on(
     for number in (1, 2):
         publish(tmp_path, number)
     engines: list[tuple[Any, ...]] = []
-    explainers: list[tuple[Any, ...]] = []
-    checked: list[Path] = []
+    checked: list[tuple[Any, ...]] = []
 
     def load_engine(*arguments: Any) -> LiteRTEngine:
         engines.append(arguments)
         return LiteRTEngine(arguments[0] / LITERT, arguments[1], arguments[3])
 
     monkeypatch.setattr(module, "load_engine", load_engine)
-    monkeypatch.setattr(module, "Explainer", lambda *arguments: explainers.append(arguments))
-    monkeypatch.setattr(Classifier, "_check_golden", lambda _, folder: checked.append(folder))
+    monkeypatch.setattr(module, "check_golden", lambda *arguments: checked.append(arguments))
     older = Classifier.load(
         tmp_path, version=1, engine="litert", threads=3, max_pixels=77, formats=("PNG", "GIF")
     )
     newer = Classifier.load(tmp_path)
-    made = Classifier(newer.card, newer.engine)
     first, second = tmp_path / "1", tmp_path / "2"
     assert engines == [(first, older.card, "litert", 3), (second, newer.card, "auto", 1)]
-    assert explainers == [
-        (first, older.card, 3), (second, newer.card, 1), (Path(), newer.card, 1),
-    ]  # fmt: skip
-    assert (older.folder, newer.folder, made.folder) == (first, second, Path())
-    assert checked == [first, second]
+    assert checked == [(older.card, older.engine), (newer.card, newer.engine)]
     assert (older.max_pixels, older.formats) == (77, ("PNG", "GIF"))
-    assert older.explainer is None  # what the replaced Explainer returned
+    pixels = np.zeros((28, 28, 1), np.uint8)
+    assert older.explainer.terms(pixels).logits.shape == (10,)
+    (second / EXPLAIN).write_bytes(b"changed before the first explanation")
+    with pytest.raises(ModelError, match="its SHA-256 is"):
+        newer.explainer.terms(pixels)
+
+
+def test_a_classifier_from_files_answers_as_the_folder_does() -> None:
+    whole = Classifier.load(DIGITS, engine="litert")
+    files = {name: SharedFile((DIGITS / name).read_bytes()) for name in (LITERT, EXPLAIN)}
+    made = Classifier.from_files(whole.card, files, 2, 77, ("PNG",))
+    data = pictures.encode(pictures.noise(1, 7, 11))
+    assert made.predict(data) == whole.predict(data)
+    assert (made.max_pixels, made.formats, made.memory) == (77, ("PNG",), None)
+    pixels = made.pixels(data)
+    maps = whole.explainer.terms(pixels).maps
+    assert made.explainer.terms(pixels).maps == pytest.approx(maps, abs=1e-4)
+
+
+def test_without_a_network_a_classifier_decodes_and_explains() -> None:
+    card = load_card(DIGITS)
+    files = {EXPLAIN: SharedFile((DIGITS / EXPLAIN).read_bytes())}
+    made = Classifier.from_files(card, files, 1)
+    pixels = made.pixels(pictures.encode(pictures.gradient()))
+    assert made.explainer.terms(pixels).logits.shape == (10,)
+    with pytest.raises(RuntimeError, match="only decodes"):
+        made.predict_pixels(pixels[np.newaxis])
+    with pytest.raises(NotExplainable, match="was published without"):
+        Classifier.from_files(card, {}, 1).explainer.terms(pixels)
+
+
+def test_files_that_do_not_answer_as_the_card_says_are_refused() -> None:
+    card = load_card(DIGITS)
+    golden = tuple(each.model_copy(update={"seed": each.seed + 1}) for each in card.golden)
+    files = {LITERT: SharedFile((DIGITS / LITERT).read_bytes())}
+    with pytest.raises(ModelError, match="does not reproduce the card's golden prediction 1"):
+        Classifier.from_files(card.model_copy(update={"golden": golden}), files, 1)
+
+
+def test_the_memory_for_a_photo_can_be_changed(card: Card) -> None:
+    classifier = Classifier(card, Fixed(), memory=10)
+    data = pictures.encode(pictures.noise(1, 500, 500), "BMP")
+    with pytest.raises(TooExpensive):
+        classifier.pixels(data)
+    classifier.memory = 10_000_000
+    assert classifier.pixels(data).shape == (28, 28, 1)
 
 
 def test_pixels_keep_to_the_limits_of_the_classifier(card: Card) -> None:
@@ -188,7 +228,7 @@ def test_outputs_that_are_not_one_a_label_or_one_a_photo_are_a_defect(
     card: Card, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ValueError, match="zip"):
-        Classifier(card, Fixed()).label(np.array([0.2, 0.3, 0.4, 0.1]))
+        prediction(card, [0.2, 0.3, 0.4, 0.1])
     run = LiteRTEngine.run
 
     def too_few(engine: LiteRTEngine, batch: np.ndarray, alone: bool = False) -> np.ndarray:
@@ -210,13 +250,10 @@ def test_a_wrong_golden_prediction_is_told_with_its_figures(card: Card, together
             return super().run(batch) if wrong else np.array([[0.25, 0.5, 0.87654321]], np.float32)
 
     golden = Golden(seed=3, outputs=(0.25, 0.5, 0.87654321))
-    classifier = Classifier(
-        card.model_copy(update={"golden": (golden,)}), Wrong(0.12345678, 0.5, 0.25)
-    )
     with pytest.raises(ModelError) as caught:
-        classifier._check_golden(Path("models/it"))
+        check_golden(card.model_copy(update={"golden": (golden,)}), Wrong(0.12345678, 0.5, 0.25))
     assert str(caught.value) == (
-        "models/it: the fixed engine does not reproduce the card's golden prediction 3: "
+        "digits 1: the fixed engine does not reproduce the card's golden prediction 3: "
         "[0.123457, 0.5, 0.25] instead of [0.25, 0.5, 0.876543]. Retrain, or use another engine."
     )
 
@@ -229,7 +266,7 @@ ANY = settings(max_examples=50, derandomize=True, deadline=None)
 @ANY
 def test_any_sigmoid_gives_two_probabilities(output: float) -> None:
     two = {"labels": ("cat", "dog"), "activation": "sigmoid"}
-    got = Classifier(load_card(DIGITS).model_copy(update=two), Fixed()).label(np.array([output]))
+    got = prediction(load_card(DIGITS).model_copy(update=two), [output])
     assert got.probabilities == {"cat": 1 - output, "dog": output}
     assert got.label == ("dog" if output > 0.5 else "cat")
     assert got.probability == max(output, 1 - output)
@@ -240,7 +277,7 @@ def test_any_sigmoid_gives_two_probabilities(output: float) -> None:
 def test_any_softmax_gives_a_probability_a_label(logits: list[float]) -> None:
     outputs = np.exp(logits) / np.exp(logits).sum()
     card = load_card(DIGITS)
-    got = Classifier(card, Fixed()).label(outputs)
+    got = prediction(card, outputs.tolist())
     assert list(got.probabilities) == list(card.labels)
     assert list(got.probabilities.values()) == outputs.tolist()
     assert sum(got.probabilities.values()) == pytest.approx(1)

@@ -1,20 +1,24 @@
-"""The two engines: they agree, they can be called from many threads, they fail clearly."""
+"""The two engines: they agree, they fit their card, they fail clearly."""
 
 import importlib.util
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from app.model import engine
-from app.model.card import KERAS, LITERT, ModelError, golden_pixels, load_card
-from app.model.engine import load_engine
-from app.model.litert import LiteRTEngine, _Interpreter, worker_count
+from app.model.card import KERAS, LITERT, Input, ModelError, golden_pixels, load_card
+from app.model.engine import EngineName, choose, load_engine
+from app.model.litert import LiteRTEngine
 from app.model.tensorflow import TensorFlowEngine
 from tests.conftest import ROOT
+
+
+def litert(folder: Path, threads: int) -> LiteRTEngine:
+    return LiteRTEngine((folder / LITERT).read_bytes(), load_card(folder), threads)
 
 
 def batch(count: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -48,32 +52,18 @@ def test_padding_changes_no_answer(stripes_model: Path, count: int) -> None:
 
 
 def test_all_cores_on_one_photo_give_the_same_answer(stripes_model: Path) -> None:
-    runner = LiteRTEngine(stripes_model / LITERT, load_card(stripes_model), threads=2)
+    runner = litert(stripes_model, threads=2)
     runner.warm()
     pixels = batch(5, (28, 28, 1))
     assert np.abs(runner.run(pixels) - runner.run(pixels, alone=True)).max() < 1e-6
 
 
 def test_two_photos_together_get_the_answers_that_they_get_alone(stripes_model: Path) -> None:
-    runner = LiteRTEngine(stripes_model / LITERT, load_card(stripes_model), threads=1)
+    runner = litert(stripes_model, threads=1)
     pixels = batch(5, (28, 28, 1))
     alone = np.concatenate([runner.run(one[np.newaxis]) for one in pixels])
     for together in (pixels, pixels[:1], pixels[:2], pixels):
         assert np.abs(runner.run(together) - alone[: len(together)]).max() < 1e-6
-
-
-def test_one_photo_more_than_cores_is_worked_on_where_there_are_several() -> None:
-    assert [worker_count(threads) for threads in (1, 2, 8)] == [1, 3, 9]
-
-
-def test_threads_share_the_interpreters_without_mixing_answers(stripes_model: Path) -> None:
-    card = load_card(stripes_model)
-    runner = LiteRTEngine(stripes_model / LITERT, card, threads=2)
-    pixels = batch(200, (28, 28, 1))
-    alone = runner.run(pixels)
-    with ThreadPoolExecutor(8) as pool:
-        together = np.concatenate(list(pool.map(lambda one: runner.run(one[np.newaxis]), pixels)))
-    assert (together == alone).all()
 
 
 @pytest.mark.parametrize("step", ["resize_tensor_input", "allocate_tensors"])
@@ -81,10 +71,10 @@ def test_threads_share_the_interpreters_without_mixing_answers(stripes_model: Pa
 def test_a_failed_resize_does_no_harm_to_the_next_photos(
     stripes_model: Path, monkeypatch: pytest.MonkeyPatch, step: str, after: int
 ) -> None:
-    runner = LiteRTEngine(stripes_model / LITERT, load_card(stripes_model), threads=1)
+    runner = litert(stripes_model, threads=1)
     pixels = batch(2, (28, 28, 1))
     alone = np.concatenate([runner.run(one[np.newaxis]) for one in pixels])
-    inner = runner._pool[0]._interpreter
+    inner = runner._narrow._interpreter
 
     def fail(*_: object) -> None:
         raise RuntimeError("no memory")
@@ -96,35 +86,47 @@ def test_a_failed_resize_does_no_harm_to_the_next_photos(
     assert np.abs(runner.run(pixels[:after]) - alone[:after]).max() < 1e-6
 
 
-@pytest.mark.parametrize("alone", [False, True])
-def test_an_error_loses_no_interpreter(
-    stripes_model: Path, monkeypatch: pytest.MonkeyPatch, alone: bool
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_network_is_loaded_from_its_bytes_or_from_a_file(
+    stripes_model: Path, opened: bool
 ) -> None:
-    runner = LiteRTEngine(stripes_model / LITERT, load_card(stripes_model), threads=2)
-    pixels = batch(1, (28, 28, 1))
-    used: list[object] = []
-    run = _Interpreter.run
+    path, card = stripes_model / LITERT, load_card(stripes_model)
+    runner = LiteRTEngine(path if opened else path.read_bytes(), card)
+    pixels = batch(2, (28, 28, 1))
+    assert (runner.run(pixels) == litert(stripes_model, threads=1).run(pixels)).all()
 
-    def failing(interpreter: _Interpreter, batch: np.ndarray) -> np.ndarray:
-        used.append(interpreter)
-        if len(used) <= 5:
-            raise RuntimeError("no memory")
-        return run(interpreter, batch)
 
-    monkeypatch.setattr(_Interpreter, "run", failing)
-    for _ in range(5):
-        with pytest.raises(RuntimeError, match="no memory"):
-            runner.run(pixels, alone)
-    runner.run(pixels, alone)
-    assert len(runner._pool) == worker_count(2)
-    if alone:
-        assert len(set(used)) == 1, "the one that uses all cores"
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "labels": ({"labels": ("one", "two")}, r"output has the shape \(3,\), its card says \(2,\)"),
+    "activation": (
+        {"labels": ("one", "two"), "activation": "sigmoid"},
+        r"output has the shape \(3,\), its card says \(1,\)",
+    ),
+    "input": (
+        {"input": Input(height=28, width=29, channels=1)},
+        r"input has the shape \(28, 28, 1\), its card says \(28, 29, 1\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ["litert", "tensorflow"])
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_network_that_does_not_fit_its_card_is_refused(
+    stripes_model: Path, name: EngineName, wrong: str
+) -> None:
+    changes, words = WRONG[wrong]
+    card = load_card(stripes_model).model_copy(update=changes)
+    with pytest.raises(ModelError, match=words):
+        load_engine(stripes_model, card, name)
 
 
 def test_auto_is_litert_where_there_is_no_gpu(
     stripes_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_GPU_DEVICES", (Path("/nowhere"),))
+    assert [choose(each) for each in ("auto", "litert", "tensorflow")] == [
+        "litert", "litert", "tensorflow",
+    ]  # fmt: skip
     assert load_engine(stripes_model, load_card(stripes_model)).name == "litert"
 
 
@@ -156,9 +158,9 @@ def test_tensorflow_that_is_not_installed_is_said_so(
 
 def test_a_file_that_is_no_network_is_refused(stripes_model: Path, tmp_path: Path) -> None:
     card = load_card(stripes_model)
-    (tmp_path / LITERT).write_bytes(b"TFL3" + bytes(100))
-    with pytest.raises(ModelError, match="LiteRT cannot load it"):
-        LiteRTEngine(tmp_path / LITERT, card, 1)
+    for content in (b"TFL3" + bytes(100), b"no network", b""):
+        with pytest.raises(ModelError, match=r"model\.tflite: LiteRT cannot load it"):
+            LiteRTEngine(content, card)
     (tmp_path / KERAS).write_bytes(b"no zip")
     with pytest.raises(ModelError, match="Keras cannot load it"):
         TensorFlowEngine(tmp_path / KERAS, card)
@@ -174,11 +176,14 @@ def test_code_hidden_in_a_keras_file_is_refused(stripes_model: Path, tmp_path: P
         TensorFlowEngine(tmp_path / KERAS, load_card(stripes_model))
 
 
-def test_a_file_that_vanished_after_the_check_is_refused(
+def test_a_file_that_changed_after_the_check_is_refused(
     stripes_model: Path, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(stripes_model, tmp_path / "1"))
     card = load_card(copy)
     (copy / LITERT).unlink()
-    with pytest.raises(ModelError, match="LiteRT cannot load it"):
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_engine(copy, card, "litert")
+    (copy / LITERT).write_bytes(b"TFL3" + bytes(100))
+    with pytest.raises(ModelError, match="its SHA-256 is"):
         load_engine(copy, card, "litert")

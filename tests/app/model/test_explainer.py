@@ -1,16 +1,17 @@
-"""The file behind /explain: opened late, checked, shared by threads."""
+"""The file behind /explain: loaded late, and held together with the network."""
 
-import shutil
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from app.model.card import EXPLAIN, ModelError, load_card, sha256
-from app.model.classifier import Classifier
-from app.model.explainer import Explainer, linear
+from app.model.card import EXPLAIN, ModelError, load_card
+from app.model.classifier import Classifier, check_explainer
+from app.model.explainer import Explainer, NotExplainable, Terms, _Interpreter, linear
 from tests.conftest import ROOT
+from tests.versions import DIGITS
 
 
 def pixels(count: int) -> np.ndarray:
@@ -30,29 +31,121 @@ def test_the_shipped_files_add_up_and_agree_with_what_is_served(name: str) -> No
         assert total == pytest.approx(terms.logits, abs=1e-4)
 
 
+def explainer(model: Path, content: bytes | None = None) -> Explainer:
+    read = (model / EXPLAIN).read_bytes if content is None else lambda: content
+    return Explainer(load_card(model), read)
+
+
 def test_the_maps_are_relu_and_pooling_of_each_other() -> None:
-    folder = ROOT / "models" / "digits" / "1"
-    maps = Explainer(folder, load_card(folder)).feature_maps(pixels(1)[0])
+    maps = explainer(DIGITS).feature_maps(pixels(1)[0])
     before, after, pooled = maps[linear("conv_1")], maps["conv_1"], maps["pool_1"]
     assert before.min() < 0
     assert (after == np.maximum(before, 0)).all()
     assert (pooled == after.reshape(13, 2, 13, 2, 32).max((1, 3))).all()
 
 
-def test_threads_do_not_mix_answers() -> None:
-    folder = ROOT / "models" / "digits" / "1"
-    explainer = Explainer(folder, load_card(folder), threads=2)
-    batch = pixels(100)
-    alone = [explainer.terms(photo).maps for photo in batch]
-    with ThreadPoolExecutor(8) as pool:
-        together = [terms.maps for terms in pool.map(explainer.terms, batch)]
-    assert (np.array(alone) == np.array(together)).all()
+def test_several_cores_give_the_same_answer() -> None:
+    wide = Explainer(load_card(DIGITS), (DIGITS / EXPLAIN).read_bytes, threads=2)
+    photo = pixels(1)[0]
+    assert wide.terms(photo).maps == pytest.approx(explainer(DIGITS).terms(photo).maps, abs=1e-4)
 
 
-def test_a_file_that_is_no_network_is_refused(stripes_model: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(stripes_model, tmp_path / "1"))
-    (folder / EXPLAIN).write_bytes(b"TFL3" + bytes(100))
-    card = load_card(stripes_model)
-    card = card.model_copy(update={"files": {EXPLAIN: sha256(folder / EXPLAIN)}})
+def test_the_file_is_read_once_and_not_before_it_is_needed() -> None:
+    reads: list[bytes] = []
+
+    def read() -> bytes:
+        reads.append((DIGITS / EXPLAIN).read_bytes())
+        return reads[-1]
+
+    late = Explainer(load_card(DIGITS), read)
+    assert not reads
+    for photo in pixels(2):
+        late.terms(photo)
+        late.feature_maps(photo)
+    assert len(reads) == 1
+
+
+def test_a_version_without_the_file_says_how_to_make_it() -> None:
+    old = Explainer(load_card(DIGITS), None)
+    for ask in (old.terms, old.feature_maps):
+        with pytest.raises(NotExplainable, match=r"export models/digits/1$"):
+            ask(pixels(1)[0])
+
+
+def test_a_file_that_is_no_network_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"explain\.tflite: LiteRT cannot load it"):
+        explainer(DIGITS, b"TFL3" + bytes(100)).terms(pixels(1)[0])
+
+
+def test_maps_are_pictures_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer behind the last Flatten may have an output, too."""
+    read = _Interpreter.read
+
+    def flat(interpreter: _Interpreter, name: str) -> np.ndarray:
+        values = read(interpreter, name)
+        return values.ravel() if name == "pool_1" else values
+
+    monkeypatch.setattr(_Interpreter, "read", flat)
+    found = explainer(DIGITS).feature_maps(pixels(1)[0])
+    assert "conv_1" in found
+    assert "pool_1" not in found
+
+
+@pytest.mark.parametrize("name", ["cats-vs-dogs", "digits"])
+def test_the_shipped_files_show_the_network_that_is_served(name: str) -> None:
+    folder = ROOT / "models" / name / "1"
+    check_explainer(load_card(folder), explainer(folder))
+
+
+def test_a_version_without_the_file_passes_the_check() -> None:
+    check_explainer(load_card(DIGITS), Explainer(load_card(DIGITS), None))
+
+
+def test_a_network_without_evidence_passes_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    def terms(*_: object) -> Terms:
+        raise NotExplainable("no evidence")
+
+    monkeypatch.setattr(Explainer, "terms", terms)
+    check_explainer(load_card(DIGITS), explainer(DIGITS))
+
+
+def changed(**changes: np.ndarray) -> Callable[[Explainer, np.ndarray], Terms]:
+    terms = Explainer.terms
+
+    def ask(each: Explainer, photo: np.ndarray) -> Terms:
+        return replace(terms(each, photo), **changes)
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"probabilities": np.full(10, 0.1)},
+        {"probabilities": np.full(3, 0.1)},
+        {"logits": np.zeros(3)},
+        {"bias": np.zeros(1)},
+        {"maps": np.zeros((3, 3, 1))},
+        {"maps": np.zeros((3, 10))},
+    ],
+)
+def test_a_file_that_shows_other_outputs_is_refused(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, np.ndarray]
+) -> None:
+    monkeypatch.setattr(Explainer, "terms", changed(**changes))
+    with pytest.raises(ModelError, match=r"^explain\.tflite does not show the network of model"):
+        check_explainer(load_card(DIGITS), explainer(DIGITS))
+
+
+def test_the_file_of_another_model_is_refused(stripes_model: Path) -> None:
+    """It has the same input, or another one, or lacks an output."""
+    card = load_card(DIGITS)
+    for content in (
+        (stripes_model / EXPLAIN).read_bytes(),
+        (ROOT / "models" / "cats-vs-dogs" / "1" / EXPLAIN).read_bytes(),
+        (DIGITS / EXPLAIN).read_bytes().replace(b"logits", b"lugits"),
+    ):
+        with pytest.raises(ModelError, match="does not reproduce the card's golden prediction 0"):
+            check_explainer(card, explainer(DIGITS, content))
     with pytest.raises(ModelError, match="LiteRT cannot load it"):
-        Explainer(folder, card).terms(pixels(1)[0])
+        check_explainer(card, explainer(DIGITS, b"TFL3"))

@@ -2,11 +2,11 @@
 
 import multiprocessing
 import os
+import sys
 from multiprocessing.connection import Connection
 
 import pytest
 
-from app.model import shared_file
 from app.model.shared_file import SharedFile
 
 CONTENT = bytes(range(256)) * 9000
@@ -27,7 +27,7 @@ def test_another_process_reads_the_same(
     monkeypatch: pytest.MonkeyPatch, platform: str, method: str
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(shared_file.sys, "platform", platform)
+        patch.setattr(sys, "platform", platform)
         file = SharedFile(CONTENT)
     context = multiprocessing.get_context(method)
     ours, theirs = context.Pipe()

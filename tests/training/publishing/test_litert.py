@@ -204,7 +204,7 @@ def test_a_version_with_another_last_step_has_no_evidence(
     network = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
     folder = published(tmp_path / "odd" / "1", network, load_card(stripes_model))
     reconvert(folder)
-    explainer = Explainer(folder, load_card(folder))
+    explainer = Explainer(load_card(folder), (folder / EXPLAIN).read_bytes)
     pixels = np.zeros((12, 12, 1), np.uint8)
     with pytest.raises(NotExplainable, match="does not end in one linear step"):
         explainer.terms(pixels)

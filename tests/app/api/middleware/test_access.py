@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,20 +10,39 @@ import pytest
 
 from app.api.api_keys import ApiKeys
 from app.api.middleware.access import AccessControl
-from app.serving.admission import Admission
+from app.serving.admission import Admission, Buffer, BufferFull
 
-CLASSIFIER = object()
 SENT: list[Any] = [{"type": "http.request", "body": b"photo"}]
 
 
-class Application:
-    """Remembers what it is called with, and answers 204."""
+class Model:
+    """Counts the requests that use it."""
 
     def __init__(self) -> None:
+        self.users = 0
+
+    def acquire(self) -> None:
+        self.users += 1
+
+    def release(self) -> None:
+        self.users -= 1
+
+
+class Application:
+    """Remembers what it is called with, reads a body of so many bytes, and answers 204."""
+
+    def __init__(self, size: int = 0) -> None:
         self.calls: list[tuple[Any, Any, Any]] = []
+        self._size = size
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.calls.append((scope, receive, send))
+        if scope["type"] == "http":
+            assert scope["state"]["model"].users == 1
+            scope["state"]["buffer"].take(self._size)
+            scope["state"]["buffered"] += self._size
+            if self._size > 4:
+                raise RuntimeError("a defect")
         await send({"type": "http.response.start", "status": 204, "headers": []})
 
 
@@ -36,7 +56,6 @@ class Answer:
         self.passed = bool(application.calls)
         if self.passed:
             assert self.status == 204
-            assert application.calls[0][0]["state"]["classifier"] is CLASSIFIER
 
 
 def ask(
@@ -60,18 +79,21 @@ def ask(
         sent.append(message)
 
     raw = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    model = Model()
     scope = {
         "type": "http", "path": path, "method": method, "headers": raw,
         "app": SimpleNamespace(state=SimpleNamespace(draining=draining)),
         "state": {
-            "watcher": SimpleNamespace(classifier=CLASSIFIER),
+            "watcher": SimpleNamespace(model=model),
             "predictor": SimpleNamespace(admission=admission),
+            "buffer": Buffer(0),
         },
     }  # fmt: skip
     control = AccessControl(application, ApiKeys(keys))
     asyncio.run(control(scope, receive, send))
     if application.calls:
         assert application.calls == [(scope, receive, send)]
+    assert model.users == 0
     return Answer(sent, application)
 
 
@@ -176,3 +198,30 @@ def test_a_full_queue_is_no_matter_of_other_requests() -> None:
 
 def test_a_key_is_asked_for_before_the_queue() -> None:
     assert ask("/predict", "POST", keys=("key",), full=True).status == 401
+
+
+@pytest.mark.parametrize(("size", "ends"), [(0, None), (4, None), (5, RuntimeError)])
+def test_a_request_uses_its_model_and_its_bytes_until_it_ends(
+    size: int, ends: type[Exception] | None
+) -> None:
+    model, buffer = Model(), Buffer(5)
+    scope = {
+        "type": "http", "path": "/model", "method": "GET", "headers": [],
+        "app": SimpleNamespace(state=SimpleNamespace(draining=False)),
+        "state": {"watcher": SimpleNamespace(model=model), "buffer": buffer},
+    }  # fmt: skip
+
+    async def send(_: Any) -> None:
+        assert model.users == 1
+
+    async def receive() -> Any:
+        return SENT[0]
+
+    application = Application(size)
+    with pytest.raises(ends) if ends else nullcontext():
+        asyncio.run(AccessControl(application, ApiKeys(()))(scope, receive, send))
+    assert application.calls[0][0]["state"]["model"] is model
+    assert model.users == 0
+    buffer.take(5)  # all bytes were given back
+    with pytest.raises(BufferFull):
+        buffer.take(1)

@@ -9,8 +9,9 @@ import pytest
 
 from app.imaging import decode
 from app.imaging.formats import FORMATS
-from app.model.classifier import Prediction
-from app.serving.predictor import Answer, Predictor
+from app.model.prediction import Prediction
+from app.serving.predictor import Predictor
+from app.serving.served_model import Answer
 from app.settings import Settings
 from tests import pictures
 from tests.conftest import serving
@@ -23,7 +24,7 @@ BROKEN = PHOTOS[0][: len(PHOTOS[0]) // 2]
 @pytest.fixture(scope="module")
 def small() -> Iterator[httpx.Client]:
     """A service with low limits."""
-    settings = Settings(max_batch=3, max_queue=2, threads=2, max_bytes=50_000, formats=("PNG",))
+    settings = Settings(max_batch=3, max_queue=2, workers=2, max_bytes=50_000, formats=("PNG",))
     with serving(settings) as client:
         yield client
 

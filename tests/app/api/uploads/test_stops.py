@@ -14,6 +14,7 @@ import pytest
 from app.api.problems import Problem
 from app.api.uploads import base64_json
 from app.api.uploads.reader import read_photo, read_photos
+from app.serving.admission import Buffer
 
 LIMIT = 20 * 1024 * 1024
 LONGEST = 0.3  # seconds; the target is 0.1, and the machine may be busy
@@ -82,6 +83,7 @@ class Upload:
         self.headers = {"content-type": kind}
         settings = SimpleNamespace(upload_seconds=60)
         self.app = SimpleNamespace(state=SimpleNamespace(settings=settings))
+        self.state = SimpleNamespace(buffer=Buffer(LIMIT), buffered=0)
         self._body = body
 
     async def stream(self) -> AsyncIterator[bytes]:
