@@ -109,6 +109,18 @@ def test_a_network_without_evidence_passes_the_check(monkeypatch: pytest.MonkeyP
     check_explainer(load_card(DIGITS), explainer(DIGITS))
 
 
+def test_a_network_without_evidence_needs_the_input_of_the_card(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def terms(*_: object) -> Terms:
+        raise NotExplainable("no evidence")
+
+    monkeypatch.setattr(Explainer, "terms", terms)
+    content = (ROOT / "models" / "cats-vs-dogs" / "1" / EXPLAIN).read_bytes()
+    with pytest.raises(ModelError, match="does not show the network"):
+        check_explainer(load_card(DIGITS), explainer(DIGITS, content))
+
+
 def changed(**changes: np.ndarray) -> Callable[[Explainer, np.ndarray], Terms]:
     terms = Explainer.terms
 

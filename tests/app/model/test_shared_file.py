@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import sys
 from multiprocessing.connection import Connection
 
@@ -44,6 +45,19 @@ def test_no_process_can_change_it() -> None:
     with pytest.raises(PermissionError):
         os.pwrite(file._descriptor, b"x", 0)
     assert file.read() == CONTENT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shares the file")
+def test_a_process_that_can_open_nothing_reads_it() -> None:
+    file = SharedFile(CONTENT)
+    child = os.fork()
+    if not child:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+        try:
+            os._exit(file.read() != CONTENT)
+        except OSError:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_its_memory_ends_with_it() -> None:
