@@ -52,6 +52,7 @@ async def load_model(
     """
     options = Options(
         workers=settings.workers,
+        most_large=settings.max_batch,  # so that all photos of a request may be large
         deadline=settings.deadline_seconds,
         engine=settings.engine,
         jobs=JOBS,

@@ -11,7 +11,6 @@ from app.serving.worker import CLASSIFY
 # Bytes of a file. Decoding a larger one would delay the answers to the rest of its batch.
 _MAX_BATCHED_BYTES = 512 * 1024
 _BATCH = 2  # photos, see app.model.litert.LiteRTEngine
-_MOST_LARGE = 8  # large photos that may wait, as each of them may take seconds
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,14 @@ class Task:
 
 
 class PhotoQueue:
-    """Ordinary photos, and apart from them large ones, of which one at a time is at work."""
+    """Ordinary photos, and apart from them large ones, of which one at a time is at work.
 
-    def __init__(self) -> None:
+    Args:
+        most_large: large photos that may wait, as each of them may take seconds.
+    """
+
+    def __init__(self, most_large: int) -> None:
+        self._most_large = most_large
         self._ordinary: OrderedDict[Task, None] = OrderedDict()
         self._large: OrderedDict[Task, None] = OrderedDict()
         self._large_at_work: Task | None = None
@@ -63,8 +67,8 @@ class PhotoQueue:
         if not task.large:
             self._ordinary[task] = None
             return
-        if len(self._large) >= _MOST_LARGE:
-            raise QueueFull(_MOST_LARGE, len(self._large), 1)
+        if len(self._large) >= self._most_large:
+            raise QueueFull(self._most_large, len(self._large), 1)
         self._large[task] = None
 
     def put_back(self, task: Task) -> None:

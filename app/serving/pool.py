@@ -52,6 +52,7 @@ class WorkerPool:
     Args:
         spec: what the workers load.
         workers: how many work at a time; also the cores for a photo that is alone.
+        most_large: see `app.serving.photo_queue.PhotoQueue`.
         deadline: seconds after which a worker that is still busy with a batch is killed.
         on_batch: called with the number of photos that a worker has classified together.
         on_end: called with the reason when a worker ended that was not told to.
@@ -61,6 +62,7 @@ class WorkerPool:
         self,
         spec: WorkerSpec,
         workers: int,
+        most_large: int,
         deadline: float,
         on_batch: Callable[[int], None] = lambda _: None,
         on_end: Callable[[str], None] = lambda _: None,
@@ -71,7 +73,7 @@ class WorkerPool:
         self._deadline = deadline
         self._on_batch = on_batch
         self._on_end = on_end
-        self._queue = PhotoQueue()
+        self._queue = PhotoQueue(most_large)
         self._workers: dict[WorkerProcess, _Worker] = {}
         self._starting = 0
         self._closed = False

@@ -34,12 +34,13 @@ class Options:
     """How a model is served.
 
     Attributes:
-        workers, deadline, on_batch, on_end: see `app.serving.pool.WorkerPool`.
+        workers, most_large, deadline, on_batch, on_end: see `app.serving.pool.WorkerPool`.
         engine: see `app.model.engine.choose`.
         jobs, formats, max_pixels, photo_memory, photo_seconds: see `app.serving.worker.WorkerSpec`.
     """
 
     workers: int
+    most_large: int
     deadline: float
     engine: Choice
     jobs: Mapping[str, Job]
@@ -92,7 +93,10 @@ class ServedModel:
             card, shared, options.jobs, options.formats, options.max_pixels,
             options.photo_memory, options.photo_seconds,
         )  # fmt: skip
-        pool = WorkerPool(spec, options.workers, options.deadline, options.on_batch, options.on_end)
+        pool = WorkerPool(
+            spec, options.workers, options.most_large, options.deadline, options.on_batch,
+            options.on_end,
+        )  # fmt: skip
         await pool.start()
         return cls(folder, card, name, plots, pool, engine)
 

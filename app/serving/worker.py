@@ -18,6 +18,7 @@ from app.imaging.formats import register_heic
 from app.model.card import Card, ModelError
 from app.model.classifier import Classifier, check_explainer
 from app.model.explainer import NotExplainable
+from app.model.litert import one_line
 from app.model.shared_file import SharedFile
 from app.serving import limits, messages
 
@@ -73,6 +74,10 @@ def main(connection: socket.socket, spec: WorkerSpec, threads: int, check: bool)
         worker = _Worker(spec, threads, check)
     except ModelError as error:
         connection.sendall(messages.packed({"refused": str(error)}))
+        return
+    except (ValueError, RuntimeError, MemoryError) as error:  # of LiteRT, where it runs the network
+        reason = f"the network cannot be run here ({one_line(error)})."
+        connection.sendall(messages.packed({"refused": reason}))
         return
     for name in LATE_IMPORTS:
         importlib.import_module(name)

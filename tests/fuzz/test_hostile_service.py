@@ -12,14 +12,12 @@ from tests.fuzz.hostile.catalogue import hostile_files
 from tests.fuzz.memory_sampler import MemorySampler, memory_sampler
 from tests.fuzz.siege import Bounds, besiege, settle
 
-DEADLINE_SECONDS = 1.0
+DEADLINE_SECONDS = 3.0
 # The container's default limit is 2 GB, of which the idle service takes a part.
-BOUNDS = Bounds(own_seconds=DEADLINE_SECONDS + 0.5, honest_seconds=1.0, memory=1_600 * 2**20)
-# Those that take the most memory, and the most time: in C, in Python, in the header.
-FILES = (
-    "heic-metadata-images", "tiff-overlapping-tags", "tiff-one-tile", "png-column",
-    "webp-transparent", "jpeg-arithmetic-scans", "bmp-one-row", "avif-items",
-)  # fmt: skip
+# Other tests run on the same cores, so the times are wider here than in the command's table.
+BOUNDS = Bounds(own_seconds=DEADLINE_SECONDS + 3, honest_seconds=3.0, memory=1_600 * 2**20)
+# Those that take the most memory, and the most time: in Python, in C, in the header.
+FILES = ("tiff-overlapping-tags", "webp-transparent", "jpeg-arithmetic-scans", "avif-items")
 
 
 @dataclass(frozen=True)

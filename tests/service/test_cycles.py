@@ -30,12 +30,12 @@ def test_a_broken_photo_leaves_nothing_behind(path: str, body: dict[str, object]
     with serving(tiny()) as client:
         _post(client, path, body)
         gc.collect()
-        assert alive() == 0
+        others = alive()  # of other tests' modules
         gc.disable()
         try:
             for _ in range(5):
                 _post(client, path, body)
-            assert alive() <= 1  # the last one may still be on its way out
+            assert alive() <= others + 1  # the last one may still be on its way out
         finally:
             gc.enable()
 

@@ -41,7 +41,7 @@ async def running(
     """A pool of real worker processes; `more` is for its WorkerSpec."""
     batches: list[int] = []
     ends: list[str] = []
-    pool = WorkerPool(spec(folder, **more), workers, deadline, batches.append, ends.append)
+    pool = WorkerPool(spec(folder, **more), workers, 8, deadline, batches.append, ends.append)
     pool.batches, pool.ends = batches, ends  # type: ignore[attr-defined]
     await pool.start()
     try:

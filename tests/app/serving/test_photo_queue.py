@@ -21,7 +21,7 @@ def task(name: str = "", job: str = CLASSIFY, **members: bool) -> Task:
 
 
 def filled(*tasks: Task) -> PhotoQueue:
-    queue = PhotoQueue()
+    queue = PhotoQueue(most_large=8)
     for each in tasks:
         queue.add(each)
     return queue

@@ -244,7 +244,7 @@ def test_a_model_that_does_not_load_is_refused(stripes_model: Path) -> None:
             await bad.start()
 
     broken = spec(stripes_model, files={LITERT: SharedFile(b"TFL3" + bytes(100))})
-    run(lambda: start(WorkerPool(broken, 2, 10)))
+    run(lambda: start(WorkerPool(broken, 2, 8, 10)))
 
 
 def test_a_system_that_starts_no_process_is_one_line(

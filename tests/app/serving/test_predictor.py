@@ -22,8 +22,8 @@ from tests.app.serving.pools import PHOTOS, run, until
 @asynccontextmanager
 async def serving(folder: Path, **more: Any) -> AsyncIterator[ServedModel]:
     members: dict[str, Any] = {
-        "workers": 1, "deadline": 20, "engine": "litert", "jobs": JOBS, "formats": ("PNG",),
-        "max_pixels": 10_000, "photo_memory": 200 * 2**20, "photo_seconds": 5,
+        "workers": 1, "most_large": 8, "deadline": 20, "engine": "litert", "jobs": JOBS,
+        "formats": ("PNG",), "max_pixels": 10_000, "photo_memory": 200 * 2**20, "photo_seconds": 5,
     }  # fmt: skip
     model = await ServedModel.load(folder, Options(**members | more))
     try:
