@@ -27,9 +27,14 @@ def calibrate(network: keras.Model, pixels: np.ndarray, labels: np.ndarray) -> f
         The temperature; it is above 1 if the network was overconfident.
     """
     temperature = fit_temperature(compute_logits(network, pixels), labels)
+    divide_logits(network, temperature)
+    return temperature
+
+
+def divide_logits(network: keras.Model, temperature: float) -> None:
+    """Fold a temperature into the weights of the network's last layer."""
     last = network.layers[-1]
     last.set_weights([weights / temperature for weights in last.get_weights()])
-    return temperature
 
 
 def compute_logits(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
