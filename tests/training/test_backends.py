@@ -52,3 +52,30 @@ def test_the_recipe_residual_trains_and_publishes(tmp_path: Path, backend: str) 
     network = keras.saving.load_model(folder / KERAS, compile=False)
     assert network.count_params() == load_card(folder).parameters
     Classifier.load(folder)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_the_default_recipe_fine_tunes_and_publishes(tmp_path: Path, backend: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    data = write_classes(tmp_path / "d", 40, ("down", "level"))
+    words = ["--data", data, "--name", "stripes", "--size", 96, "--minutes", 30, "--epochs", 1]
+    for name in ("models", "runs", "cache"):
+        words += [f"--{name}", tmp_path / name]
+    done = subprocess.run(
+        [sys.executable, "-m", "training.fit", *map(str, words)],
+        cwd=ROOT,
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "epochs of fine-tuning" in done.stdout
+    folder = tmp_path / "models" / "stripes" / "1"
+    card = load_card(folder)
+    assert card.libraries["keras backend"] == backend
+    assert card.recipe["backbone"] == "efficientnet-lite0"
+    assert card.metrics["test_accuracy"].value > 0.9
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 35_000_000
+    Classifier.load(folder)

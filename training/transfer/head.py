@@ -1,6 +1,8 @@
 """The linear head: a regularised logistic regression on features, folded into the last layer."""
 
+import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import keras
@@ -9,6 +11,7 @@ from scipy.special import expit, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, train_test_split
+from threadpoolctl import threadpool_limits
 
 from training.cli import CommandError
 from training.loop.calibration import fit_temperature, log_loss
@@ -19,6 +22,9 @@ _FIRST = 4  # the strength that is tried first
 _FOLDS = 5
 _MOST = 4000  # photos for the choice of the strength
 _ITERATIONS = 300
+
+# The last iterations change little. The filter is set once, as it is not safe to change in threads.
+warnings.filterwarnings("ignore", category=ConvergenceWarning, module="sklearn")
 # The largest class may have so many times the photos of the smallest before classes are weighted.
 _IMBALANCE = 1.5
 
@@ -60,7 +66,9 @@ def fit_head(features: np.ndarray, labels: np.ndarray) -> Head:
     Raises:
         CommandError: a class has a single photo.
     """
-    return _fit(features, labels, choose_strength(features, labels))
+    strength = choose_strength(features, labels)
+    with threadpool_limits(1):
+        return _fit(features, labels, strength)
 
 
 def choose_strength(features: np.ndarray, labels: np.ndarray) -> float:
@@ -108,8 +116,14 @@ def out_of_fold_logits(features: np.ndarray, labels: np.ndarray, strength: float
     folds = StratifiedKFold(min(_FOLDS, smallest), shuffle=True, random_state=0)
     outputs = 1 if labels.max() == 1 else int(labels.max()) + 1
     logits = np.empty((len(labels), outputs), np.float32)
-    for train, rest in folds.split(features, labels):
+
+    def answer(fold: tuple[np.ndarray, np.ndarray]) -> None:
+        train, rest = fold
         logits[rest] = _fit(features[train], labels[train], strength).logits(features[rest])
+
+    # One core for each fold: several cores for one small product of matrices wait for each other.
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(answer, folds.split(features, labels)))
     return logits
 
 
@@ -135,9 +149,7 @@ def _fit(features: np.ndarray, labels: np.ndarray, strength: float) -> Head:
         max_iter=_ITERATIONS,
         class_weight="balanced" if is_imbalanced(labels) else None,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the last steps change little
-        regression.fit((features - mean) * scale, labels)
+    regression.fit((features - mean) * scale, labels)
     kernel = (regression.coef_ * scale).T
     bias = regression.intercept_ - mean @ kernel
     return Head(kernel.astype(np.float32), bias.astype(np.float32), strength)
