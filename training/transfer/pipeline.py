@@ -57,7 +57,9 @@ class _Candidate:
 
     @property
     def temperature(self) -> float:
-        return fit_temperature(self.logits, self.labels)
+        # Of n photos that are all answered right, the next one is wrong with 1 / (n + 2): Laplace's
+        # rule of succession.
+        return fit_temperature(self.logits, self.labels, 1 / (len(self.labels) + 2))
 
     @property
     def accuracy(self) -> float:
