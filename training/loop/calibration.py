@@ -61,7 +61,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0
 
     def loss(scaled: np.ndarray) -> float:
         own = log_loss(scaled, labels)
-        return (1 - smoothing) * own + smoothing * _other_loss(scaled, labels) if smoothing else own
+        return own + smoothing * (_other_loss(scaled, labels) - own) if smoothing else own
 
     found = minimize_scalar(
         lambda log_t: loss(logits / np.exp(log_t)),
@@ -75,7 +75,7 @@ def _other_loss(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean of -log(probability) over all labels but the true one."""
     if logits.shape[1] == 1:
         return log_loss(logits, 1 - labels)
-    classes = logits.shape[1]
+    classes = int(logits.shape[1])
     every = float(-log_softmax(logits, axis=1).mean()) * classes
     return (every - log_loss(logits, labels)) / (classes - 1)
 
