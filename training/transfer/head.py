@@ -55,9 +55,9 @@ class Head:
 def fit_head(features: np.ndarray, labels: np.ndarray) -> Head:
     """Fit the head; cross-validation chooses the strength of its regularisation.
 
-    The features are standardised. The kernel that is returned contains the standardisation, so it
-    applies to features as the backbone computes them. If the classes differ much in size, each
-    photo has the weight that makes all classes count alike.
+    The features are centred, and divided by their common deviation. The kernel that is returned
+    contains this, so it applies to features as the backbone computes them. If the classes differ
+    much in size, each photo has the weight that makes all classes count alike.
 
     Args:
         features: float32 (photos, features).
@@ -142,8 +142,9 @@ def is_imbalanced(labels: np.ndarray) -> bool:
 
 
 def _fit(features: np.ndarray, labels: np.ndarray, strength: float) -> Head:
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    scale = 1 / np.maximum(deviation, 1e-3 * max(float(deviation.mean()), 1e-6))
+    # One scale for all features: the deviation of a single one is not known from few photos.
+    mean = features.mean(axis=0)
+    scale = 1 / max(float(np.sqrt(np.square(features - mean).mean())), 1e-6)
     regression = LogisticRegression(
         C=strength,
         max_iter=_ITERATIONS,
