@@ -57,7 +57,7 @@ TRANSFER = Recipe(
     model="cats-vs-dogs",
     data=_PHOTOS,
     labels=_CATS_AND_DOGS,
-    epochs=8,
+    epochs=6,
     batch_size=32,
     optimizer="adamw",
     learning_rate=5e-5,
@@ -71,7 +71,7 @@ TRANSFER = Recipe(
     deduplicate=True,
     calibrate=True,
     backbone="efficientnet-lite0",
-    minutes=3.0,
+    minutes=4.0,
     frozen=("stem", "block_00", "block_01", "block_02", "block_03", "block_04"),
 )
 """The default recipe: EfficientNet-Lite0 with ImageNet weights, a linear head, and fine-tuning.
