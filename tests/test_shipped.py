@@ -17,7 +17,7 @@ from training.networks.architectures import cats_vs_dogs
 from training.networks.flops import multiply_adds
 
 MODELS = ROOT / "models"
-LECTURE, CATS = (MODELS / "cats-vs-dogs" / version for version in "13")
+LECTURE, SCRATCH, CATS = (MODELS / "cats-vs-dogs" / version for version in "134")
 DIGITS = MODELS / "digits" / "1"
 
 
@@ -25,7 +25,8 @@ DIGITS = MODELS / "digits" / "1"
     ("folder", "labels", "parameters", "test_photos", "least"),
     [
         (LECTURE, ("cat", "dog"), 991_041, 2_000, 0.70),
-        (CATS, ("cat", "dog"), 1_014_657, 2_000, 0.97),
+        (SCRATCH, ("cat", "dog"), 1_014_657, 2_000, 0.97),
+        (CATS, ("cat", "dog"), 3_351_281, 2_000, 0.99),
         (DIGITS, tuple("0123456789"), 104_202, 10_000, 0.99),
     ],
 )
@@ -38,15 +39,24 @@ def test_the_cards(
     assert accuracy.samples == test_photos
     assert accuracy.value >= least
     assert accuracy.value == pytest.approx(np.trace(card.confusion) / np.sum(card.confusion))
-    assert (folder / KERAS).stat().st_size < 12_000_000
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 35_000_000
 
 
-def test_the_default_costs_less_than_half_of_the_lectures_and_knows_how_sure_it_is() -> None:
-    card = load_card(CATS)
+@pytest.mark.parametrize(("folder", "share"), [(SCRATCH, 0.5), (CATS, 1.0)])
+def test_their_cost_is_on_the_card_and_they_know_how_sure_they_are(
+    folder: Path, share: float
+) -> None:
+    card = load_card(folder)
     assert card.multiply_adds is not None
-    assert card.multiply_adds == multiply_adds(keras.saving.load_model(CATS / KERAS))
-    assert 2 * card.multiply_adds < multiply_adds(cats_vs_dogs())
+    assert card.multiply_adds == multiply_adds(keras.saving.load_model(folder / KERAS))
+    assert card.multiply_adds < share * multiply_adds(cats_vs_dogs())
     assert card.metrics["test_calibration_error"].value < 0.015
+
+
+def test_the_default_names_its_backbone_and_its_licence() -> None:
+    text = (CATS / "README.md").read_text(encoding="utf-8")
+    assert "efficientnet-lite0" in text
+    assert "Apache-2.0; trained on ImageNet, whose terms allow research only" in text
 
 
 @pytest.mark.photos

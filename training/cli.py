@@ -53,10 +53,16 @@ def positive_real(text: str) -> float:
     return number
 
 
+def non_negative_real(text: str) -> float:
+    """Parse a finite number from 0; an argparse type."""
+    return 0.0 if float(text) == 0 else positive_real(text)
+
+
 # argparse prints "invalid NAME value" with the name of the type's function.
 natural.__name__ = "whole number"
 positive.__name__ = "whole number from 1"
 positive_real.__name__ = "number above 0"
+non_negative_real.__name__ = "number from 0"
 
 
 def require_writable(option: str, path: Path) -> None:

@@ -10,12 +10,15 @@ from training.cli import CommandError, require_writable
 from training.data.cache import require_readable
 from training.data.class_folders import open_dataset
 from training.data.samples import Dataset
+from training.data.small import merge_small
 from training.loop.checkpoint import RunFolder
+from training.networks.backbone_weights import BACKBONES
 from training.recipes.catalogue import RECIPES
 from training.recipes.recipe import Recipe
 
 # The recipe's fields that command-line options can override.
-_OVERRIDES = ("epochs", "seed", "learning_rate", "weights")
+_OVERRIDES = ("epochs", "seed", "learning_rate", "weights", "minutes", "backbone")
+_SIZES = range(96, 321)  # pixels; other sizes are far from those of the backbones' own training
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,18 @@ def make_config(arguments: Namespace) -> TrainingConfig:
     """
     recipe = RECIPES[arguments.recipe]
     given = {name: getattr(arguments, name) for name in _OVERRIDES}
+    _check_transfer_options(recipe, arguments)
     recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
-    _check_weights(arguments)
+    recipe = _with_backbone(recipe, arguments.size)
+    _check_weights(recipe, arguments)
     for folder in ("models", "runs", "cache"):
         require_writable(f"--{folder}", getattr(arguments, folder))
     if arguments.keep_duplicates:
         recipe = replace(recipe, deduplicate=False)
     source = arguments.data or _default_data(recipe)
     dataset = open_dataset(source)
+    if recipe.backbone is not None:
+        dataset = merge_small(dataset)
     name = arguments.name or _default_name(recipe, dataset.labels)
     if not MODEL_NAME.fullmatch(name):
         raise CommandError(
@@ -73,13 +80,43 @@ def make_config(arguments: Namespace) -> TrainingConfig:
     return TrainingConfig(recipe, name, source, dataset, precision)
 
 
-def _check_weights(arguments: Namespace) -> None:
+def _check_transfer_options(recipe: Recipe, arguments: Namespace) -> None:
+    for option in ("backbone", "minutes", "size"):
+        if getattr(arguments, option) is not None and recipe.backbone is None:
+            raise CommandError(
+                f"--{option}: the recipe {recipe.name} starts without a backbone; the recipe "
+                "transfer takes this option."
+            )
+    if arguments.size is not None and arguments.size not in _SIZES:
+        raise CommandError(
+            f"--size {arguments.size}: expected {_SIZES.start} to {_SIZES.stop - 1} pixels."
+        )
+
+
+def _with_backbone(recipe: Recipe, size: int | None) -> Recipe:
+    """Return the recipe with its backbone's network, and the size of photos given."""
+    if recipe.backbone is None:
+        return recipe
+    backbone = BACKBONES[recipe.backbone]
+    side = size or recipe.options["side"]
+    trained = round(recipe.sides[-1][0] * side / recipe.options["side"] / 16) * 16
+    return replace(
+        recipe,
+        network=backbone.network,
+        options={**backbone.options, "side": side},
+        sides=((trained, 1.0),),
+        source_side=side,
+    )
+
+
+def _check_weights(recipe: Recipe, arguments: Namespace) -> None:
+    packaged = recipe.backbone is not None and BACKBONES[recipe.backbone].package
     if arguments.weights is None:
         return
-    if RECIPES[arguments.recipe].weights is None:
+    if packaged or (recipe.backbone is None and RECIPES[recipe.name].weights is None):
         raise CommandError(
-            f"--weights: the recipe {arguments.recipe} starts from random weights; "
-            "the recipe finetune takes such a file."
+            f"--weights: the recipe {recipe.name} does not start from such a file; "
+            "the recipe finetune and --backbone efficientnetv2-b0 do."
         )
     if not Path(arguments.weights).is_file():
         raise CommandError(f"--weights {arguments.weights}: no such file.")

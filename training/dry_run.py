@@ -35,10 +35,11 @@ def describe(config: TrainingConfig) -> str:
     activations = 2 * _FLOAT * recipe.batch_size * maps
     weights = 3 * _FLOAT * network.count_params()  # weights, gradients, one optimizer slot
     total = _PROCESS + activations + weights
+    epochs = "at most " * bool(recipe.backbone) + f"{recipe.epochs} epochs"
     lines += [
         f"network  {recipe.network}: {shape.height}x{shape.width}x{shape.channels} -> "
         f"{network.output_shape[-1]}, {network.count_params():,} parameters",
-        f"steps    {recipe.epochs} epochs of {steps} batches of {recipe.batch_size}, "
+        f"steps    {epochs} of {steps} batches of {recipe.batch_size}, "
         f"{recipe.optimizer} at {recipe.learning_rate:g}",
         f"memory   about {total / 1e9:.1f} GB: batch {activations / 1e9:.2f}, weights "
         f"{weights / 1e9:.2f}, libraries {_PROCESS / 1e9:.1f}",

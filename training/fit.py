@@ -1,8 +1,8 @@
 """Train a recipe and publish the network as the next version of its model.
 
 python -m training.fit                                        cats and dogs, default recipe
+python -m training.fit --minutes 0                            the same without fine-tuning
 python -m training.fit --recipe lecture                       cats and dogs, the lecture's network
-python -m training.fit --recipe finetune                      cats and dogs, ImageNet weights
 python -m training.fit --recipe digits --data mnist.npz       the lecture's digits
 python -m training.fit --data photos --name fruit             your own FOLDER/CLASS/PHOTO
 python -m training.fit --resume                               continue an interrupted training
@@ -13,16 +13,28 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.cli import Parser, command, natural, positive, positive_real, printable
+from training.cli import (
+    Parser,
+    command,
+    natural,
+    non_negative_real,
+    positive,
+    positive_real,
+    printable,
+)
 from training.config import TrainingConfig, make_config
 from training.loop.checkpoint import RunFolder
+from training.networks.backbone_weights import BACKBONES
 from training.recipes.catalogue import DEFAULT, RECIPES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import keras
 
     from training.data.cache import DecodedSubset
-    from training.loop.checkpoint import TrainingState
+    from training.data.samples import Dataset
+    from training.loop.checkpoint import EpochMetrics, TrainingState
     from training.publishing.publish import TrainingResult
 
 PROG = "python -m training.fit"
@@ -56,8 +68,13 @@ def _parser() -> Parser:
     parser.add_argument("--epochs", type=positive, help="instead of the recipe's number")
     parser.add_argument("--seed", type=natural, help="instead of the recipe's seed")
     parser.add_argument("--learning-rate", type=positive_real, help="instead of the recipe's")
+    parser.add_argument("--backbone", choices=sorted(BACKBONES), help="of the recipe transfer")
     parser.add_argument(
-        "--weights", help="a file for the recipe finetune to start from, instead of Keras's copy"
+        "--minutes", type=non_negative_real, help="of fine-tuning; 0 trains the last layer alone"
+    )
+    parser.add_argument("--size", type=positive, help="of the photos in pixels, of transfer")
+    parser.add_argument(
+        "--weights", help="a file for EfficientNetV2B0 to start from, instead of Keras's copy"
     )
     parser.add_argument(
         "--precision",
@@ -82,14 +99,11 @@ def _parser() -> Parser:
 
 
 def _fit(config: TrainingConfig, arguments: Namespace) -> None:
-    from training.data.cache import decode_samples, require_every_label
     from training.data.filtering import filter_dataset, find_label_conflicts
     from training.evaluation.report import as_text, left_out
-    from training.loop.build import input_shape, source_shape
-    from training.loop.trainer import train
     from training.publishing.publish import publish
 
-    recipe, classes = config.recipe, len(config.dataset.labels)
+    recipe = config.recipe
     run_folder = RunFolder(arguments.runs / config.name)
     state = run_folder.begin(config.settings(), resume=arguments.resume, restart=arguments.restart)
     print(f"{config.name}: recipe {recipe.name}, {state.epochs} of {recipe.epochs} epochs done")
@@ -97,23 +111,78 @@ def _fit(config: TrainingConfig, arguments: Namespace) -> None:
     dataset, dropped = filter_dataset(
         config.dataset, arguments.cache, exclude=config.excluded, deduplicate=recipe.deduplicate
     )
-    shape = input_shape(recipe, classes)
-    training = decode_samples(dataset.train, source_shape(recipe, shape), "train", arguments.cache)
-    validation = decode_samples(dataset.validation, shape, "validation", arguments.cache)
-    for subset, decoded in (("train", training), ("validation", validation)):
-        require_every_label(decoded, dataset.labels, subset)
-    for line in left_out(dropped | training.unreadable | validation.unreadable):
+    train = _transfer if recipe.backbone else _train
+    trained, unreadable = train(config, dataset, arguments.cache, run_folder, state)
+    for line in left_out(dropped | unreadable):
         print(line)
     for line in find_label_conflicts(dataset):
         print(f"warning: {line}")
+    folder, evaluation = publish(trained, arguments.models, dataset)
+    run_folder.finish()
+    print(as_text(evaluation))
+    if trained.cross_validated is not None:
+        print("these figures are cross-validated, as a class has too few photos to hold some out")
+    print(f"published {folder}")
+
+
+def _transfer(
+    config: TrainingConfig,
+    dataset: "Dataset",
+    cache: Path,
+    run_folder: RunFolder,
+    state: "TrainingState",
+) -> tuple["TrainingResult", dict[str, str]]:
+    """Train from a pretrained backbone; return what to publish, and the unreadable photos."""
+    from training.publishing.publish import TrainingResult
+    from training.transfer.pipeline import transfer
+
+    recipe = config.recipe
+    found = transfer(recipe, dataset, cache, run_folder, state)
+    epochs = int(found.history[-1]["epoch"] or 0)
+    metadata = _recipe_metadata(config, found.history, epochs, found.kept_epoch)
+    assert recipe.backbone is not None
+    metadata |= {
+        "backbone": recipe.backbone,
+        "backbone_licence": BACKBONES[recipe.backbone].licence,
+        "regularisation": found.strength,
+        "temperature": round(found.temperature, 4),
+    }
+    result = TrainingResult(
+        network=found.network,
+        name=config.name,
+        labels=dataset.labels,
+        recipe=metadata,
+        data=_data_metadata(config, *found.photos),
+        history=found.history,
+        kept_epoch=found.kept_epoch,
+        cross_validated=found.cross_validated,
+    )
+    return result, found.unreadable
+
+
+def _train(
+    config: TrainingConfig,
+    dataset: "Dataset",
+    cache: Path,
+    run_folder: RunFolder,
+    state: "TrainingState",
+) -> tuple["TrainingResult", dict[str, str]]:
+    """Train from random weights; return what to publish, and the unreadable photos."""
+    from training.data.cache import decode_samples, require_every_label
+    from training.loop.build import input_shape, source_shape
+    from training.loop.trainer import train
+
+    recipe, classes = config.recipe, len(dataset.labels)
+    shape = input_shape(recipe, classes)
+    training = decode_samples(dataset.train, source_shape(recipe, shape), "train", cache)
+    validation = decode_samples(dataset.validation, shape, "validation", cache)
+    for subset, decoded in (("train", training), ("validation", validation)):
+        require_every_label(decoded, dataset.labels, subset)
     network, state = train(
         recipe, classes, training, validation, run_folder, state, config.precision
     )
     trained = _calibrated_result(config, network, state, training, validation)
-    folder, evaluation = publish(trained, arguments.models, dataset)
-    run_folder.finish()
-    print(as_text(evaluation))
-    print(f"published {folder}")
+    return trained, training.unreadable | validation.unreadable
 
 
 def _calibrated_result(
@@ -128,7 +197,7 @@ def _calibrated_result(
     from training.publishing.publish import TrainingResult
 
     kept_epoch = state.best_epoch if config.recipe.keep == "best" else state.epochs
-    metadata = _recipe_metadata(config, state, kept_epoch)
+    metadata = _recipe_metadata(config, state.history, config.recipe.epochs, kept_epoch)
     if config.recipe.calibrate:
         temperature = calibrate(network, validation.pixels, validation.labels)
         metadata["temperature"] = round(temperature, 4)
@@ -137,20 +206,24 @@ def _calibrated_result(
         name=config.name,
         labels=config.dataset.labels,
         recipe=metadata,
-        data={
-            "source": printable(config.source.resolve().name),
-            "fingerprint": config.dataset.fingerprint,
-            "train": len(training.labels),
-            "validation": len(validation.labels),
-            "test": len(config.dataset.test),
-        },
+        data=_data_metadata(config, len(training.labels), len(validation.labels)),
         history=state.history,
         kept_epoch=kept_epoch,
     )
 
 
+def _data_metadata(config: TrainingConfig, train: int, validation: int) -> dict[str, str | int]:
+    return {
+        "source": printable(config.source.resolve().name),
+        "fingerprint": config.dataset.fingerprint,
+        "train": train,
+        "validation": validation,
+        "test": len(config.dataset.test),
+    }
+
+
 def _recipe_metadata(
-    config: TrainingConfig, state: "TrainingState", kept_epoch: int
+    config: TrainingConfig, history: "Sequence[EpochMetrics]", epochs: int, kept_epoch: int
 ) -> dict[str, str | int | float | None]:
     recipe = config.recipe
     return {
@@ -159,11 +232,11 @@ def _recipe_metadata(
         "optimizer": recipe.optimizer,
         "learning_rate": recipe.learning_rate,
         "batch_size": recipe.batch_size,
-        "epochs": recipe.epochs,
+        "epochs": epochs,
         "kept_epoch": kept_epoch,
         "seed": recipe.seed,
         "precision": config.precision,
-        "minutes": round(sum(row["seconds"] or 0 for row in state.history) / 60, 1),
+        "minutes": round(sum(row["seconds"] or 0 for row in history) / 60, 1),
     }
 
 

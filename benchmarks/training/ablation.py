@@ -1,4 +1,4 @@
-"""Measure the validation accuracy of the default recipe without each of its techniques.
+"""Measure the validation accuracy of the recipe residual without each of its techniques.
 
     python -m benchmarks.training.ablation data/cats_vs_dogs_small --epochs 30 --seeds 2 --side 64
 
@@ -58,7 +58,7 @@ VARIANTS = {
 @command(PROG)
 def main() -> None:
     """Run the command."""
-    parser = Parser(PROG, description="Train the default recipe without each of its techniques.")
+    parser = Parser(PROG, description="Train the recipe residual without each of its techniques.")
     parser.add_argument("data", type=Path, help="class folders, as training.fit takes them")
     parser.add_argument("--epochs", type=positive, default=30)
     parser.add_argument("--seeds", type=positive, default=2, help="how many")

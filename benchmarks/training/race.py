@@ -1,9 +1,9 @@
-"""Measure the minutes to 83.9 % validation accuracy, for the default and the lecture's recipe.
+"""Measure the minutes to 83.9 % validation accuracy, for residual and the lecture's recipe.
 
     python -m benchmarks.training.race data/cats_vs_dogs_small
 
 The book reports 83.9 % for its augmented recipe after 100 epochs (third edition, chapter 8). The
-default recipe is trained until a validation reaches this accuracy. For the lecture's recipe, the
+recipe residual is trained until a validation reaches this accuracy. For the lecture's recipe, the
 time of its second epoch is multiplied by 100. Decoding is not included.
 """
 
@@ -23,7 +23,7 @@ def main() -> None:
     parser = Parser(PROG, description="Time two recipes to the same validation accuracy.")
     parser.add_argument("data", type=Path, help="class folders, as training.fit takes them")
     parser.add_argument("--goal", type=positive_real, default=GOAL)
-    parser.add_argument("--epochs", type=positive, default=40, help="of the default recipe")
+    parser.add_argument("--epochs", type=positive, default=40, help="of the recipe residual")
     parser.add_argument("--cache", type=Path, default=Path("data/.cache"))
     arguments = parser.parse_args()
     from benchmarks.harness.trial import train_history

@@ -1,4 +1,4 @@
-"""Measure the accuracy on variants of the same photos: mirrored, rotated by EXIF, PNG, JPEG.
+"""Measure the accuracy on variants of the same photos: mirrored, rotated, other formats and sizes.
 
     python -m benchmarks.training.robustness models/cats-vs-dogs data/cats_vs_dogs_small/test
 
@@ -66,6 +66,19 @@ def _as_jpeg(image: Image.Image) -> bytes:
     return _encode(image, "JPEG", quality=85)
 
 
+def _as_half(image: Image.Image) -> bytes:
+    return _resized(image, 0.5)
+
+
+def _as_double(image: Image.Image) -> bytes:
+    return _resized(image, 2.0)
+
+
+def _resized(image: Image.Image, factor: float) -> bytes:
+    size = tuple(max(1, round(side * factor)) for side in image.size)
+    return _encode(image.resize(size, Image.Resampling.BICUBIC), "PNG")  # type: ignore[arg-type]
+
+
 def _as_turned(image: Image.Image) -> bytes:
     exif = Image.Exif()
     exif[_ORIENTATION] = _TURNED_LEFT
@@ -85,6 +98,8 @@ VARIANTS = {
     "mirrored": _as_mirrored,
     "turned by EXIF": _as_turned,
     "JPEG at quality 85": _as_jpeg,
+    "half the size": _as_half,
+    "double the size": _as_double,
 }
 
 if __name__ == "__main__":

@@ -64,7 +64,30 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "fit from weights that no recipe wants": (
         "training.fit --data {d}/photos --name x --weights {d}/notes.txt",
-        "starts from random weights",
+        "does not start from such a file",
+    ),
+    "fit from a backbone that is not there": (
+        "training.fit --data {d}/photos --name x --backbone efficientnetv2-b0 --weights {d}/none",
+        "no such file",
+    ),
+    "fit with an unknown backbone": ("training.fit --backbone vgg", "invalid choice: 'vgg'"),
+    "fit for negative minutes": (
+        "training.fit --minutes -1",
+        "invalid number from 0 value: '-1'",
+    ),
+    "fit for endless minutes": ("training.fit --minutes inf", "invalid number from 0 value"),
+    "fit a recipe without a backbone for minutes": (
+        "training.fit --recipe residual --data {d}/photos --name x --minutes 3",
+        "--minutes: the recipe residual starts without a backbone",
+    ),
+    "fit for huge photos": (
+        "training.fit --data {d}/photos --name x --size 2000",
+        "expected 96 to 320 pixels",
+    ),
+    "inspect without photos": ("training.inspect {d}/none", "no such folder"),
+    "inspect over an existing folder": (
+        "training.inspect {d}/photos --report {d}/photos",
+        "exists already; name a new folder",
     ),
     "fit from weights that are not there": (
         "training.fit --recipe finetune --data {d}/photos --name x --weights {d}/none",

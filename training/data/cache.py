@@ -25,7 +25,7 @@ from training.atomic import atomic_folder, write_text
 from training.cli import CommandError, progress, shortened
 from training.data.samples import SUBSETS, Dataset, Sample, fingerprint_of, reason_left_out
 
-_DECODER = 2  # increase it when app.imaging.decode.decode returns other pixels for the same file
+DECODER = 2  # increase it when app.imaging.decode.decode returns other pixels for the same file
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def decode_samples(
     Raises:
         CommandError: none of the photos could be decoded.
     """
-    digest = fingerprint_of((f"{_DECODER}/{s.label}/{s.name}", s.sha256) for s in samples)
+    digest = fingerprint_of((f"{DECODER}/{s.label}/{s.name}", s.sha256) for s in samples)
     size = f"{shape.height}x{shape.width}x{shape.channels}"
     entry = cache / f"{subset}-{digest[:16]}-{size}"
     if not entry.is_dir():

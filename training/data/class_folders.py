@@ -42,10 +42,12 @@ def open_dataset(path: Path) -> Dataset:
         for sample in samples
     )
     _tell_copies(subsets, labels)
+    split_off = frozenset(SUBSETS) - subsets.keys()
     _split_off_missing_subsets(subsets)
     for subset in SUBSETS:
         require_all_classes(path, subset, labels, subsets[subset])
-    return Dataset(labels, subsets["train"], subsets["validation"], subsets["test"], fingerprint)
+    train, validation, test = (subsets[subset] for subset in SUBSETS)
+    return Dataset(labels, train, validation, test, fingerprint, split_off)
 
 
 def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:

@@ -45,6 +45,8 @@ def find_duplicates(dataset: Dataset, cache: Path) -> list[Duplicate]:
     perceptual image hash functions (2010). The hashes are kept in the folder `cache`.
     """
     held_out = [*dataset.validation, *dataset.test]
+    if not held_out:
+        return []
     train_hashes = photo_hashes(dataset.train, "train", cache)
     held_out_hashes = photo_hashes(held_out, "held out", cache)
     nearest, distances = _nearest(train_hashes, held_out_hashes)

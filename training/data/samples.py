@@ -37,13 +37,17 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled photos in three subsets; `fingerprint` depends on every byte of every photo."""
+    """Labelled photos in three subsets; `fingerprint` depends on every byte of every photo.
+
+    `split_off` are the subsets whose photos were taken from train, as there was no such folder.
+    """
 
     labels: tuple[str, ...]
     train: list[Sample]
     validation: list[Sample]
     test: list[Sample]
     fingerprint: str
+    split_off: frozenset[str] = frozenset()
 
 
 def fingerprint_of(files: Iterable[tuple[str, str]]) -> str:

@@ -86,6 +86,18 @@ class Evaluation:
         return Metric(value=right / self.samples, samples=self.samples, low=low, high=high)
 
     @property
+    def balanced_accuracy(self) -> float:
+        """The mean of the recalls of all labels that have photos: each label counts alike."""
+        counts = self.confusion.sum(axis=1)
+        return float((self.confusion.diagonal()[counts > 0] / counts[counts > 0]).mean())
+
+    def confusions(self) -> list[tuple[str, str, int]]:
+        """Return (true label, answer, photos) of the wrong answers, the most frequent first."""
+        wrong = self.confusion - np.diag(self.confusion.diagonal())
+        rows = sorted(zip(*np.nonzero(wrong), strict=True), key=lambda pair: -wrong[pair])
+        return [(self.labels[t], self.labels[a], int(wrong[t, a])) for t, a in rows]
+
+    @property
     def log_loss(self) -> float:
         """The mean of -log(probability of the true label)."""
         of_truth = self.probabilities[np.arange(self.samples), self.truths]

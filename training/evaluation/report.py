@@ -14,6 +14,8 @@ from training.evaluation.contact_sheet import contact_sheet
 from training.evaluation.metrics import CONFIDENCES, Evaluation
 
 _SHOWN = 20  # labels that are printed
+_CONFUSIONS = 10  # that are printed
+_CONFUSIONS_IN_JSON = 100
 _LEFT_OUT = 200  # photos that are printed
 FIGURES, PLOT, SHEET = "figures.json", "evaluation.png", "mistakes.jpg"
 
@@ -25,11 +27,13 @@ def as_text(evaluation: Evaluation) -> str:
         [
             f"accuracy           {accuracy.value:.2%}  (95 % interval {accuracy.low:.2%} to "
             f"{accuracy.high:.2%}, {evaluation.samples} photos)",
+            f"balanced accuracy  {evaluation.balanced_accuracy:.2%}",
             f"log loss           {evaluation.log_loss:.4f}",
             f"Brier score        {evaluation.brier:.4f}",
             f"calibration error  {evaluation.calibration_error:.2%}",
             "AUROC              " + ("-" if auroc is None else f"{auroc:.4f}"),
             *_class_table(evaluation),
+            *_confusion_lines(evaluation),
             *_coverage_table(evaluation),
             *left_out(evaluation.unreadable),
         ]
@@ -71,6 +75,14 @@ def _class_table(evaluation: Evaluation) -> list[str]:
     return lines
 
 
+def _confusion_lines(evaluation: Evaluation) -> list[str]:
+    """Return the most frequent confusions of more than two labels."""
+    if len(evaluation.labels) == 2:
+        return []
+    shown = evaluation.confusions()[:_CONFUSIONS]
+    return [f"{count:>5} photos of {truth} answered {answer}" for truth, answer, count in shown]
+
+
 def _coverage_table(evaluation: Evaluation) -> list[str]:
     lines = ["confidence at least  photos  right among them"]
     for row in map(evaluation.coverage_at, CONFIDENCES):
@@ -80,8 +92,9 @@ def _coverage_table(evaluation: Evaluation) -> list[str]:
 
 
 def card_metrics(evaluation: Evaluation, prefix: str) -> dict[str, Metric]:
-    """Return the metrics for a model card; `prefix` is "test" or "validation"."""
+    """Return the metrics for a model card; `prefix` is for example "test"."""
     values = {
+        "balanced_accuracy": evaluation.balanced_accuracy,
         "log_loss": evaluation.log_loss,
         "brier": evaluation.brier,
         "calibration_error": evaluation.calibration_error,
@@ -106,6 +119,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         },
         "by_class": {name: asdict(row) for name, row in evaluation.by_class().items()},
         "confusion": evaluation.confusion.tolist(),
+        "confusions": [list(row) for row in evaluation.confusions()[:_CONFUSIONS_IN_JSON]],
         "reliability": [asdict(row) for row in evaluation.reliability()],
         "coverage": [asdict(evaluation.coverage_at(level)) for level in CONFIDENCES],
         "unreadable": evaluation.unreadable,

@@ -28,6 +28,7 @@ class Batches(keras.utils.PyDataset):
         epoch: int = 0,
         augmentation: Augmentation | None = None,
         side: int | None = None,
+        weights: np.ndarray | None = None,
     ) -> None:
         """Store the photos of a subset.
 
@@ -39,6 +40,7 @@ class Batches(keras.utils.PyDataset):
             epoch: the number of the first epoch.
             augmentation: the random changes; needs `seed` and `side`.
             side: the height and width of the augmented photos in pixels.
+            weights: of each photo in the loss, float32 (photos,); None weights all alike.
         """
         workers = min(_WORKERS, os.cpu_count() or 1) if augmentation else 1
         super().__init__(workers=workers)
@@ -49,15 +51,20 @@ class Batches(keras.utils.PyDataset):
         self._epoch = epoch
         self._augmentation = augmentation
         self._side = side
+        self._weights = weights
         self._order = self._shuffled()
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return -(-len(self._pixels) // self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return batch number `index` of this epoch: uint8 pixels and float32 targets."""
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        """Return batch number `index` of this epoch: uint8 pixels, float32 targets and weights."""
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        batch = self._augmented(rows, index)
+        return batch if self._weights is None else (*batch, self._weights[rows])
+
+    def _augmented(self, rows: np.ndarray, index: int) -> tuple[np.ndarray, np.ndarray]:
         pixels, targets = self._pixels[rows], self._targets[rows]
         if self._augmentation is None or self._seed is None or self._side is None:
             return pixels, targets

@@ -27,9 +27,14 @@ def calibrate(network: keras.Model, pixels: np.ndarray, labels: np.ndarray) -> f
         The temperature; it is above 1 if the network was overconfident.
     """
     temperature = fit_temperature(compute_logits(network, pixels), labels)
+    divide_logits(network, temperature)
+    return temperature
+
+
+def divide_logits(network: keras.Model, temperature: float) -> None:
+    """Fold a temperature into the weights of the network's last layer."""
     last = network.layers[-1]
     last.set_weights([weights / temperature for weights in last.get_weights()])
-    return temperature
 
 
 def compute_logits(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
@@ -44,19 +49,35 @@ def compute_logits(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
     return np.asarray(np.concatenate(rows) @ kernel + bias, np.float32)
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> float:
     """Return the temperature with the lowest log loss.
 
     Args:
         logits: float (photos, 1) before a sigmoid, or (photos, classes) before a softmax.
         labels: integers (photos,).
+        smoothing: the probability that a label stands for one of the other classes, which keeps
+            the temperature up if all of few photos are answered right.
     """
+
+    def loss(scaled: np.ndarray) -> float:
+        own = log_loss(scaled, labels)
+        return own + smoothing * (_other_loss(scaled, labels) - own) if smoothing else own
+
     found = minimize_scalar(
-        lambda log_t: log_loss(logits / np.exp(log_t), labels),
+        lambda log_t: loss(logits / np.exp(log_t)),
         bounds=tuple(np.log(_RANGE)),
         method="bounded",
     )
     return float(np.exp(found.x))
+
+
+def _other_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean of -log(probability) over all labels but the true one."""
+    if logits.shape[1] == 1:
+        return log_loss(logits, 1 - labels)
+    classes = int(logits.shape[1])
+    every = float(-log_softmax(logits, axis=1).mean()) * classes
+    return (every - log_loss(logits, labels)) / (classes - 1)
 
 
 def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -29,8 +29,12 @@ class CheckpointSaver(keras.callbacks.Callback):
         classes: int,
         recipe: Recipe,
         average: WeightAverage | None,
+        *,
+        validates: bool = True,
     ) -> None:
+        """Store the settings; without `validates`, there is a checkpoint after every epoch."""
         super().__init__()
+        self._validates = validates
         self._run = run
         self._limit = _DIVERGENCE_FACTOR * math.log(classes)
         self._recipe = recipe
@@ -59,7 +63,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         self._check_divergence(epoch + 1, metrics["loss"])
         validated = {name: metrics.get(name) for name in ("val_loss", "val_accuracy")}
         self._rows.append({"epoch": epoch + 1, **metrics, **validated, "seconds": seconds})
-        if validated["val_loss"] is not None:
+        if validated["val_loss"] is not None or not self._validates:
             self.state = self._run.save(self.model, self._average, self.state, self._rows)
             self._rows = []
 

@@ -1,6 +1,7 @@
 """Checkpoints of a training run on disk, from which a killed training can be resumed.
 
     runs/<name>/plan.json                        the settings: recipe, data, seed
+    runs/<name>/epochs.json                      the number of epochs of fine-tuning
     runs/<name>/metrics.csv                      one row for each epoch
     runs/<name>/epoch-0007/latest.keras          network and optimizer after epoch 7
     runs/<name>/epoch-0007/validated.weights.h5  the weights that were validated: the network's
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 LATEST, VALIDATED, BEST = "latest.keras", "validated.weights.h5", "best.weights.h5"
 STATE = "state.json"
+EPOCHS = "epochs.json"  # of a fine-tuning, which has as many as its minutes allow
 
 # The metrics of an epoch; the validation metrics are None if the epoch was not validated.
 EpochMetrics = dict[str, float | None]
@@ -144,6 +146,7 @@ class RunFolder:
     def finish(self) -> None:
         """Delete the checkpoints after the model was published; keep the metrics."""
         (self.path / "plan.json").unlink()
+        (self.path / EPOCHS).unlink(missing_ok=True)
         for folder in self.path.glob("epoch-*"):
             shutil.rmtree(folder)
 

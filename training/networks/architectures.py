@@ -9,6 +9,9 @@ from typing import Any
 import keras
 from keras import layers
 
+from training.networks.efficientnet_lite import efficientnet_lite as efficientnet_lite
+from training.networks.head import add_head
+
 
 def cats_vs_dogs(classes: int = 2, dropout: float = 0.0) -> keras.Model:
     """Build the lecture's convnet for 180x180 RGB photos; 991,041 parameters with two classes.
@@ -33,7 +36,7 @@ def cats_vs_dogs(classes: int = 2, dropout: float = 0.0) -> keras.Model:
     x = layers.Flatten(name="flatten")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(inputs, _head(x, classes), name="cats_vs_dogs")
+    return keras.Model(inputs, add_head(x, classes), name="cats_vs_dogs")
 
 
 def digits(classes: int = 10) -> keras.Model:
@@ -55,7 +58,7 @@ def digits(classes: int = 10) -> keras.Model:
         x = layers.MaxPooling2D(2, name=f"pool_{index - 1}")(x)
         x = layers.Conv2D(filters, 3, activation="relu", name=f"conv_{index}")(x)
     x = layers.Flatten(name="flatten")(x)
-    return keras.Model(inputs, _head(x, classes), name="digits")
+    return keras.Model(inputs, add_head(x, classes), name="digits")
 
 
 def residual(
@@ -99,11 +102,11 @@ def residual(
             x = _block(x, width, stride if block == 1 else 1, f"stage_{stage}_{block}", constraint)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(inputs, _head(x, classes, constraint), name="residual")
+    return keras.Model(inputs, add_head(x, classes, constraint), name="residual")
 
 
-def finetune(classes: int = 2, dropout: float = 0.2) -> keras.Model:
-    """Build EfficientNetV2B0 for 224x224 RGB photos, with a new last layer and random weights.
+def finetune(classes: int = 2, side: int | None = 224, dropout: float = 0.2) -> keras.Model:
+    """Build EfficientNetV2B0 for RGB photos, with a new last layer and random weights.
 
     `training.networks.pretrained` loads the backbone's ImageNet weights. The backbone rescales and
     normalises its pixels itself. Source: M. Tan and Q. Le, EfficientNetV2 (2021), as implemented in
@@ -111,18 +114,19 @@ def finetune(classes: int = 2, dropout: float = 0.2) -> keras.Model:
 
     Args:
         classes: the number of classes.
+        side: height and width of a photo in pixels; None allows any.
         dropout: the dropout rate before the last layer.
 
     Returns:
-        An uncompiled network: (photos, 224, 224, 3) in 0..255 -> (photos, 1 or classes).
+        An uncompiled network: (photos, side, side, 3) in 0..255 -> (photos, 1 or classes).
     """
-    inputs = keras.Input((224, 224, 3), name="pixels")
+    inputs = keras.Input((side, side, 3), name="pixels")
     backbone = keras.applications.EfficientNetV2B0(
         include_top=False, weights=None, input_tensor=inputs
     )
     x = layers.GlobalAveragePooling2D(name="pool")(backbone.output)
     x = layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(inputs, _head(x, classes), name="finetune")
+    return keras.Model(inputs, add_head(x, classes), name="finetune")
 
 
 def _block(x: Any, width: int, stride: int, name: str, constraint: Any) -> Any:
@@ -156,14 +160,3 @@ def _convolution(
         momentum=0.9, epsilon=1e-5, gamma_initializer=scale,
         gamma_constraint=constraint, beta_constraint=constraint, name=f"{name}_norm",
     )(x)  # fmt: skip
-
-
-def _head(features: Any, classes: int, constraint: Any = None) -> Any:
-    # float32 also under mixed precision, as bfloat16 is too coarse for probabilities near 1.
-    if classes == 2:
-        outputs, activation, name = 1, "sigmoid", "probability"
-    else:
-        outputs, activation, name = classes, "softmax", "probabilities"
-    return layers.Dense(
-        outputs, activation=activation, dtype="float32", kernel_constraint=constraint, name=name
-    )(features)

@@ -9,13 +9,14 @@ localization (2016).
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from app.model.explainer import BIAS, EVIDENCE, LOGITS, PROBABILITIES, linear
 
 _FEATURE_MAP_LAYERS = (
-    layers.Conv2D, layers.BatchNormalization, layers.ReLU, layers.Activation,
-    layers.MaxPooling2D, layers.AveragePooling2D,
+    layers.Conv2D, layers.DepthwiseConv2D, layers.BatchNormalization, layers.ReLU,
+    layers.Activation, layers.MaxPooling2D, layers.AveragePooling2D,
 )  # fmt: skip
 
 
@@ -85,11 +86,21 @@ def _evidence_outputs(network: keras.Model, tensors: dict[str, Any]) -> dict[str
     if isinstance(before, layers.Flatten):
         equation, kernel = "bhwc,hwck->bhwk", kernel.reshape(height, width, channels, -1)
     else:
-        equation, kernel = "bhwc,ck->bhwk", kernel / (height * width)
+        equation, features = "bhwc,ck->bhwk", _divide(features, height * width)
     terms = layers.EinsumDense(equation, (height, width, kernel.shape[-1]), name=EVIDENCE)
     evidence = terms(features)
     terms.set_weights([kernel])
     return {EVIDENCE: evidence, BIAS: _ConstantBias(bias)(tensors[dense.name])}
+
+
+def _divide(features: Any, places: int) -> Any:
+    """Divide the features by the number of places of a mean.
+
+    The kernel stays as it is, so that half precision stores it without loss. The factor is the sum
+    of two numbers of half precision, as it is stored so, too.
+    """
+    coarse = float(np.float16(1 / places))
+    return features * coarse + features * (1 / places - coarse)
 
 
 def _producer(layer: Any) -> Any:

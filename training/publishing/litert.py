@@ -92,6 +92,6 @@ def check_explanation(folder: Path, card: Card) -> None:
         if not matches(golden.outputs, terms.probabilities, GOLDEN_TOLERANCE):
             raise ModelError(f"{folder / EXPLAIN}: does not reproduce golden {golden.seed}.")
         total = terms.maps.sum((0, 1), np.float64) + terms.bias
-        error = float(np.abs(total - terms.logits).max())
+        error = float(np.abs(total - terms.logits).max() / max(1.0, np.abs(terms.logits).max()))
         if not error <= ADDITIVITY_TOLERANCE:
             raise ModelError(f"{folder / EXPLAIN}: its evidence is off its logits by {error:.1e}.")

@@ -3,6 +3,17 @@
 from app.model.card import Card
 
 _MAX_LABELS = 30  # in the table of the confusion matrix
+_MAX_CONFUSIONS = 10
+CROSS_VALIDATED = "cross_validated"  # the prefix of the figures of a small data set
+_SMALL = (
+    "A class has too few photos to hold some out for a test. The cross-validated figures come from "
+    "networks that were each trained on a part of the photos and tested on the rest; the published "
+    "network was trained on all of them. Test it on new photos before you rely on it."
+)
+_TESTED = (
+    "The test figures come from the published files, through the code that serves them, from the "
+    "photos' raw bytes."
+)
 CURVES, EVALUATION = "training.png", "evaluation.png"
 
 
@@ -41,9 +52,9 @@ def _figures(card: Card) -> str:
         interval = "" if metric.low is None else f"{metric.low:.4f} to {metric.high:.4f}"
         label = name.replace("_", " ")
         rows.append(f"| {label} | {metric.value:.4f} | {interval} | {metric.samples:,} |")
+    small = any(name.startswith(CROSS_VALIDATED) for name in card.metrics)
     return (
-        "## Measured\n\nThe test figures come from the published files, through the code that "
-        "serves them, from the photos' raw bytes.\n\n"
+        f"## Measured\n\n{_SMALL if small else _TESTED}\n\n"
         "| figure | value | 95 % interval | photos |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
     )
 
@@ -54,7 +65,8 @@ def _cell(value: str | float | None) -> str:
 
 def _confusion(card: Card) -> str:
     if len(card.labels) > _MAX_LABELS:
-        return f"The confusion matrix of the {len(card.labels)} labels is in `card.json`."
+        where = f"The confusion matrix of the {len(card.labels)} labels is in `card.json`."
+        return f"{_by_class(card)}\n\n{where}"
     answers = " | ".join(f"answered {_cell(label)}" for label in card.labels)
     header = f"| true label | {answers} |"
     separator = "| --- " * (len(card.labels) + 1) + "|"
@@ -62,7 +74,27 @@ def _confusion(card: Card) -> str:
         f"| {_cell(label)} | " + " | ".join(str(count) for count in row) + " |"
         for label, row in zip(card.labels, card.confusion, strict=True)
     ]
-    return "\n".join([header, separator, *rows])
+    table = "\n".join([header, separator, *rows])
+    return table if len(card.labels) == 2 else f"{_by_class(card)}\n\n{table}"
+
+
+def _by_class(card: Card) -> str:
+    """Return the labels with the lowest recall, and the most frequent confusions."""
+    recalls = sorted(
+        (row[label] / max(sum(row), 1), sum(row), card.labels[label])
+        for label, row in enumerate(card.confusion)
+    )
+    lines = ["| label | recall | photos |", "| --- | --- | --- |"]
+    lines += [f"| {_cell(label)} | {recall:.3f} | {n} |" for recall, n, label in recalls]
+    pairs = sorted(
+        (-count, card.labels[truth], card.labels[answer])
+        for truth, row in enumerate(card.confusion)
+        for answer, count in enumerate(row)
+        if count and truth != answer
+    )
+    most = [f"{_cell(truth)} as {_cell(answer)} ({-n})" for n, truth, answer in pairs]
+    shown = "; ".join(most[:_MAX_CONFUSIONS]) or "none"
+    return "\n".join(lines[: _MAX_LABELS + 2]) + f"\n\nMost frequent confusions: {shown}."
 
 
 def _plots() -> str:

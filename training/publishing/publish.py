@@ -51,7 +51,7 @@ class TrainingResult:
     """The result of a training; `recipe` and `data` describe it on the card.
 
     `network` is uncompiled, so that no optimizer state is saved. `kept_epoch` is the epoch of its
-    weights, counted from 1.
+    weights, counted from 1. `cross_validated` is the evaluation of a data set without test photos.
     """
 
     network: keras.Model
@@ -61,6 +61,7 @@ class TrainingResult:
     data: dict[str, str | int]
     history: Sequence[EpochMetrics]
     kept_epoch: int
+    cross_validated: Evaluation | None = None
 
 
 def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Path, Evaluation]:
@@ -75,7 +76,8 @@ def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Pa
         dataset: the photos that it was trained on, and those to validate and test on.
 
     Returns:
-        The version folder, `models/<name>/<version>`, and the evaluation on the test set.
+        The version folder, `models/<name>/<version>`, and the evaluation on the test set, or the
+        cross-validated one.
 
     Raises:
         CommandError: the conversion failed, or no validation or test photo is readable.
@@ -92,13 +94,20 @@ def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Pa
         threads = os.cpu_count() or 1
         classifier = Classifier.load(folder, engine="litert", threads=threads)
         check_explanation(folder, card)
-        validation = evaluate(classifier, dataset.validation, "validating")
-        evaluation = evaluate(classifier, dataset.test, "testing")
+        metrics = {}
+        if dataset.validation:
+            validation = evaluate(classifier, dataset.validation, "validating")
+            metrics = card_metrics(validation, "validation")
+        if trained.cross_validated is None:
+            evaluation = evaluate(classifier, dataset.test, "testing")
+            metrics = card_metrics(evaluation, "test") | metrics
+        else:
+            evaluation = trained.cross_validated
+            metrics = card_metrics(evaluation, model_card.CROSS_VALIDATED) | metrics
         plots.evaluation_plots(evaluation, folder / model_card.EVALUATION)
         card = card.model_copy(
             update={
-                "metrics": card_metrics(evaluation, "test")
-                | card_metrics(validation, "validation"),
+                "metrics": metrics,
                 "confusion": tuple(tuple(row) for row in evaluation.confusion.tolist()),
             }
         )

@@ -51,6 +51,42 @@ LECTURE_AUGMENTED = Recipe(
 The book reports a test accuracy of 83.5 %. This project has not run the recipe to its end.
 """
 
+TRANSFER = Recipe(
+    name="transfer",
+    network="efficientnet_lite",
+    model="cats-vs-dogs",
+    data=_PHOTOS,
+    labels=_CATS_AND_DOGS,
+    epochs=6,
+    batch_size=32,
+    optimizer="adamw",
+    learning_rate=5e-5,
+    options={"variant": "lite0", "side": 224},
+    weight_decay=0.01,
+    average=0.99,
+    augmentation=Augmentation(flip=True, crop=0.5, colour=0.2),
+    sides=((176, 1.0),),
+    source_side=224,
+    exclude=_KNOWN_BAD,
+    deduplicate=True,
+    calibrate=True,
+    backbone="efficientnet-lite0",
+    minutes=4.0,
+    frozen=("stem", "block_00", "block_01", "block_02", "block_03", "block_04"),
+)
+"""The default recipe: EfficientNet-Lite0 with ImageNet weights, a linear head, and fine-tuning.
+
+    python -m training.fit
+    python -m training.fit --data data/more --epochs 3 --minutes 90
+
+The second command: 15 minutes of one core for 1,218 batches of 12,991 photos. Test accuracy:
+99.05 % (98.52 to 99.39), validation accuracy: 99.4 %, for models/cats-vs-dogs/4.
+
+Fine-tuning uses crops of 176 pixels, and the network is served at 224: random crops make objects
+appear larger in training. Source: H. Touvron et al., Fixing the train-test resolution discrepancy
+(2019).
+"""
+
 RESIDUAL = Recipe(
     name="residual",
     network="residual",
@@ -76,9 +112,9 @@ RESIDUAL = Recipe(
     keep="final",
     validate_every=5,
 )
-"""The default recipe: a small residual network, trained from scratch.
+"""A small residual network, trained from scratch.
 
-    python -m training.fit
+    python -m training.fit --recipe residual
 
 32 minutes on one busy core with bfloat16, for 4,800 batches of the lecture's 2,000 photos. Test
 accuracy with seed 0: 93.1 % (91.9 to 94.1); validation accuracy: 92.7 %.
@@ -96,7 +132,7 @@ RESIDUAL_MANY = replace(
     options={"side": 128, "widths": (16, 40, 96, 224)},
     sides=((96, 0.7), (112, 0.3)),
 )
-"""The default recipe for ten thousand photos: a wider network and larger photos.
+"""The same for ten thousand photos: a wider network and larger photos.
 
     python -m training.fit --recipe residual-many
 
@@ -153,6 +189,6 @@ DIGITS = Recipe(
 99.1 %.
 """
 
-_ALL = (LECTURE, LECTURE_AUGMENTED, RESIDUAL, RESIDUAL_MANY, FINETUNE, DIGITS)
+_ALL = (TRANSFER, LECTURE, LECTURE_AUGMENTED, RESIDUAL, RESIDUAL_MANY, FINETUNE, DIGITS)
 RECIPES = {recipe.name: recipe for recipe in _ALL}
-DEFAULT = RESIDUAL
+DEFAULT = TRANSFER

@@ -32,6 +32,10 @@ class Recipe:
         calibrate: fit a temperature on the validation set and fold it into the last layer.
         keep: publish the epoch with the lowest validation loss ("best") or the last ("final").
         validate_every: the number of epochs between validations, which also write a checkpoint.
+        backbone: a key of `training.networks.backbones.BACKBONES`; then `training.transfer` trains,
+            and `epochs` is the most that it does.
+        minutes: of fine-tuning; 0 is the head alone.
+        frozen: the first words of the names of layers that fine-tuning leaves as they are.
     """
 
     name: str
@@ -60,3 +64,6 @@ class Recipe:
     calibrate: bool = False
     keep: Literal["best", "final"] = "best"
     validate_every: int = 1
+    backbone: str | None = None
+    minutes: float = 0.0
+    frozen: tuple[str, ...] = ()

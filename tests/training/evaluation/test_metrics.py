@@ -192,3 +192,18 @@ def test_photos_of_one_confidence_are_put_into_bins_in_their_order() -> None:
     expected = [truths[order[start : start + 40]].mean() for start in range(0, 600, 40)]
     result = binary(list(truths), list(second))
     assert [row.accuracy for row in result.reliability()] == pytest.approx(expected)
+
+
+def test_every_label_counts_alike_in_the_balanced_accuracy() -> None:
+    truths = np.array([0] * 90 + [1] * 10)
+    answers = np.array([0] * 90 + [1] * 5 + [0] * 5)
+    result = Evaluation(("a", "b", "c"), ("x",) * 100, truths, np.eye(3)[answers], {})
+    assert result.accuracy.value == pytest.approx(0.95)
+    assert result.balanced_accuracy == pytest.approx(0.75), "the label without photos is left out"
+
+
+def test_the_most_frequent_confusion_comes_first() -> None:
+    truths = np.array([0, 0, 0, 1, 2, 2])
+    answers = np.array([1, 2, 1, 1, 0, 2])
+    result = Evaluation(("a", "b", "c"), ("x",) * 6, truths, np.eye(3)[answers], {})
+    assert result.confusions() == [("a", "b", 2), ("a", "c", 1), ("c", "a", 1)]

@@ -27,7 +27,8 @@ def test_the_json_has_every_figure_and_plain_types() -> None:
     figures = json.loads(json.dumps(as_json(result)))
     assert figures["metrics"]["test_accuracy"]["value"] == 0.5
     assert set(figures["metrics"]) == {
-        "test_accuracy", "test_log_loss", "test_brier", "test_calibration_error", "test_auroc",
+        "test_accuracy", "test_balanced_accuracy", "test_log_loss", "test_brier",
+        "test_calibration_error", "test_auroc",
     }  # fmt: skip
     assert figures["by_class"]["level"] == {"precision": 0.5, "recall": 0.5, "support": 2}
     assert figures["coverage"][2] == {"confidence": 0.9, "coverage": 0.25, "accuracy": 1.0}
@@ -91,14 +92,17 @@ def test_the_text_of_many_labels_is_short_and_shows_the_worst(count: int) -> Non
     assert len(text) < 4000
     assert f"(20 of {count} labels, those with the lowest recall; figures.json of" in text
     assert "label001" in text
-    assert ("label000" in text) == (count < 40)
+    table, _, confusions = text.partition("(20 of")
+    assert ("label000" in table) == (count < 40)
+    assert "1 photos of label001 answered label000" in confusions
     assert len(as_json(many_labels(count))["confusion"]) == count
 
 
 def test_labels_without_photos_are_not_in_the_table() -> None:
     result = Evaluation(("a", "b", "c"), ("x",), np.array([1]), np.array([[0.1, 0.8, 0.1]]), {})
-    assert [line[0] for line in as_text(result).splitlines()[5:8]] == ["t", "b", "c"]
+    assert [line[0] for line in as_text(result).splitlines()[6:8]] == ["t", "b"]
     assert "(a, b, c)" in as_text(result)
+    assert "photos of" not in as_text(result), "nothing is confused"
     assert as_json(result)["by_class"]["a"]["support"] == 0
 
 

@@ -69,3 +69,12 @@ def test_no_temperature_has_a_lower_log_loss(classes: int, seed: int, scale: flo
     if classes > 1:
         order = np.argsort(logits, axis=1)
         assert (np.argsort(logits / found, axis=1) == order).all()
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_few_right_answers_do_not_make_certainty(classes: int) -> None:
+    logits = np.eye(3)[[0, 1, 2, 0]] if classes == 3 else np.array([[1.0], [-1.0], [1.0], [-1.0]])
+    labels = np.array([0, 1, 2, 0]) if classes == 3 else np.array([1, 0, 1, 0])
+    assert fit_temperature(logits, labels) == pytest.approx(0.05, rel=0.01), "the lowest there is"
+    careful = logits / fit_temperature(logits, labels, 1 / 6)
+    assert log_loss(careful, labels) == pytest.approx(-np.log(5 / 6), rel=0.01)

@@ -1,0 +1,186 @@
+"""Train from a pretrained backbone: features, a linear head, and fine-tuning if it pays."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from app.model.card import Input
+from training.data.cache import DecodedSubset, decode_samples
+from training.data.samples import Dataset
+from training.evaluation.metrics import Evaluation
+from training.loop.build import build_served
+from training.loop.calibration import compute_logits, divide_logits, fit_temperature, log_loss
+from training.loop.checkpoint import EpochMetrics, RunFolder, TrainingState
+from training.networks.backbones import build_backbone
+from training.networks.half import round_to_half
+from training.recipes.recipe import Recipe
+from training.transfer.features import Extractor, Features, compute_features
+from training.transfer.finetune import fine_tune
+from training.transfer.head import Head, fit_head, out_of_fold_logits, probabilities
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """The result.
+
+    Attributes:
+        network: float32, of the recipe's size, calibrated.
+        history: the head's metrics as epoch 0, and those of each epoch of fine-tuning.
+        kept_epoch: 0 for the head alone, else the last epoch.
+        temperature: of the calibration.
+        strength: of the head's regularisation, as scikit-learn's C.
+        photos: the numbers of readable photos in train and validation.
+        cross_validated: the answers for all photos of heads that were not fitted on them, if the
+            data set is too small to hold some out; else None.
+        unreadable: the photos that were left out, class/name -> reason.
+    """
+
+    network: keras.Model
+    history: list[EpochMetrics]
+    kept_epoch: int
+    temperature: float
+    strength: float
+    photos: tuple[int, int]
+    cross_validated: Evaluation | None
+    unreadable: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A network that could be published: its logits for the photos that choose, and its epoch."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+    epoch: int
+
+    @property
+    def temperature(self) -> float:
+        # Of n photos that are all answered right, the next one is wrong with 1 / (n + 2): Laplace's
+        # rule of succession.
+        return fit_temperature(self.logits, self.labels, 1 / (len(self.labels) + 2))
+
+    @property
+    def accuracy(self) -> float:
+        return float((probabilities(self.logits).argmax(axis=1) == self.labels).mean())
+
+    @property
+    def loss(self) -> float:
+        """The log loss after calibration."""
+        return log_loss(self.logits / self.temperature, self.labels)
+
+    def describe(self) -> str:
+        return f"{self.accuracy:.2%} of {len(self.labels)} photos right, log loss {self.loss:.4f}"
+
+    def is_no_worse_than(self, other: "_Candidate") -> bool:
+        return self.accuracy >= other.accuracy and self.loss <= other.loss
+
+
+def transfer(
+    recipe: Recipe, dataset: Dataset, cache: Path, run: RunFolder, state: TrainingState
+) -> Transferred:
+    """Fit a head on features of the recipe's backbone, and fine-tune the network if it pays.
+
+    Args:
+        recipe: a recipe with a backbone.
+        dataset: the photos; without test photos, cross-validation tests the head.
+        cache: the folder of all caches.
+        run: the folder for the checkpoints.
+        state: the state of an interrupted run, or an empty one.
+
+    Raises:
+        CommandError: the weights are missing, a class has too few photos, or the loss diverged.
+    """
+    assert recipe.backbone is not None
+    extractor = Extractor(recipe.backbone, recipe.options["side"], recipe.weights)
+    training = compute_features(dataset.train, extractor, cache, "features of train")
+    validation = compute_features(dataset.validation, extractor, cache, "features of validation")
+    head = fit_head(training.values, training.labels)
+    network = build_backbone(recipe.backbone, len(dataset.labels), None, recipe.weights)
+    head.put_into(network)
+    best = _judge_head(head, training, validation)
+    history = [_head_metrics(head, training, best)]
+    print(f"head alone: {best.describe()}")
+    if recipe.minutes and dataset.test:
+        head_weights = network.get_weights()
+        photos = _decode(dataset, recipe, cache)
+        state = fine_tune(recipe, network, photos["train"], run, state)
+        if state.epochs:
+            tuned = _Candidate(
+                compute_logits(network, photos["validation"].pixels),
+                photos["validation"].labels,
+                state.epochs,
+            )
+            history += _with_validation(state.history, tuned)
+            print(f"fine-tuned: {tuned.describe()}")
+            if tuned.is_no_worse_than(best):
+                best = tuned
+            else:
+                print("the head alone is published, as fine-tuning made it no better")
+                network.set_weights(head_weights)
+    return Transferred(
+        network=_served(recipe, dataset, network, best.temperature),
+        history=history,
+        kept_epoch=best.epoch,
+        temperature=best.temperature,
+        strength=head.strength,
+        photos=(len(training.samples), len(validation.samples)),
+        cross_validated=None if dataset.test else _evaluation(dataset, training, best),
+        unreadable=training.unreadable | validation.unreadable,
+    )
+
+
+def _judge_head(head: Head, training: Features, validation: Features) -> _Candidate:
+    """Return the head's logits for validation, or cross-validated ones without such photos."""
+    if validation.samples:
+        return _Candidate(head.logits(validation.values), validation.labels, 0)
+    logits = out_of_fold_logits(training.values, training.labels, head.strength)
+    return _Candidate(logits, training.labels, 0)
+
+
+def _head_metrics(head: Head, training: Features, judged: _Candidate) -> EpochMetrics:
+    own = _Candidate(head.logits(training.values), training.labels, 0)
+    return {
+        "epoch": 0,
+        "loss": log_loss(own.logits, own.labels),
+        "accuracy": own.accuracy,
+        "val_loss": log_loss(judged.logits, judged.labels),
+        "val_accuracy": judged.accuracy,
+        "seconds": 0.0,
+    }
+
+
+def _with_validation(history: list[EpochMetrics], tuned: _Candidate) -> list[EpochMetrics]:
+    """Return the metrics of fine-tuning with those of validation in the last epoch."""
+    loss = log_loss(tuned.logits, tuned.labels)
+    return [*history[:-1], history[-1] | {"val_loss": loss, "val_accuracy": tuned.accuracy}]
+
+
+def _decode(dataset: Dataset, recipe: Recipe, cache: Path) -> dict[str, DecodedSubset]:
+    side = recipe.options["side"]
+    shape = Input(height=side, width=side, channels=3)
+    parts = {"train": dataset.train, "validation": dataset.validation}
+    return {name: decode_samples(photos, shape, name, cache) for name, photos in parts.items()}
+
+
+def _served(
+    recipe: Recipe, dataset: Dataset, network: keras.Model, temperature: float
+) -> keras.Model:
+    """Return the network with the recipe's size of photos, calibrated and rounded."""
+    served = build_served(recipe, len(dataset.labels))
+    served.set_weights(network.get_weights())
+    divide_logits(served, temperature)
+    round_to_half(served)
+    return served
+
+
+def _evaluation(dataset: Dataset, training: Features, judged: _Candidate) -> Evaluation:
+    """Return the cross-validated answers for the training photos."""
+    return Evaluation(
+        labels=dataset.labels,
+        names=tuple(sample.name for sample in training.samples),
+        truths=training.labels,
+        probabilities=probabilities(judged.logits / judged.temperature),
+        unreadable=training.unreadable,
+    )
