@@ -22,7 +22,7 @@ from app.api.middleware.prefix import Prefix
 from app.api.paths import REFERENCE
 from app.api.routes import explain, health, model, page, predict
 from app.explain.jobs import JOBS
-from app.model.card import find_version
+from app.model.version_folder import find_version
 from app.serving.admission import Buffer
 from app.serving.metrics import Metrics
 from app.serving.model_watcher import ModelWatcher

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from app.imaging.decode import decode
-from app.model.card import KERAS, load_card
+from app.model.card import KERAS
 from app.model.classifier import Classifier
+from app.model.version_folder import load_card
 from tests.conftest import ROOT, Command
 from training.data.archives import open_archive
 from training.evaluation.metrics import wilson_interval

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.model.card import find_version
+from app.model.version_folder import find_version
 from benchmarks.harness.server import free_port
 from tests import pictures
 from tests.conftest import ROOT

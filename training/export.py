@@ -8,7 +8,8 @@ was improved. All other files in the folder stay as they are.
 
 from pathlib import Path
 
-from app.model.card import EXPLAIN, LITERT, find_version
+from app.model.card import EXPLAIN, LITERT
+from app.model.version_folder import find_version
 from training.cli import Parser, command
 from training.publishing.litert import reconvert
 

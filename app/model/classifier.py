@@ -8,26 +8,14 @@ import numpy as np
 
 from app.imaging import decode
 from app.imaging.formats import FORMATS
-from app.model.card import (
-    EXPLAIN,
-    LITERT,
-    Card,
-    Golden,
-    ModelError,
-    find_version,
-    golden_pixels,
-    load_card,
-    matches,
-    read_file,
-)
+from app.model.card import EXPLAIN, LITERT, Card
 from app.model.engine import Choice, Engine, load_engine
-from app.model.explainer import Explainer, NotExplainable
+from app.model.explainer import Explainer
+from app.model.golden import check_golden
 from app.model.litert import LiteRTEngine
 from app.model.prediction import Prediction, prediction
 from app.model.shared_file import SharedFile
-
-# Engines differ in the last bits of a float32; a wrong file or layer differs much more.
-GOLDEN_TOLERANCE = 1e-3
+from app.model.version_folder import find_version, load_card, read_file
 
 
 class Classifier:
@@ -144,63 +132,3 @@ class Classifier:
         `alone`: see `app.model.engine.Engine.run`.
         """
         return [prediction(self.card, outputs) for outputs in self.engine.run(batch, alone)]
-
-
-def check_golden(card: Card, engine: Engine) -> None:
-    """Compare an engine's answers to the card's golden predictions.
-
-    The golden pictures are run one by one, with one core and with several, and then as a batch.
-
-    Raises:
-        ModelError: an answer differs.
-    """
-    golden = card.golden
-    if not golden:
-        return
-    pixels = [golden_pixels(each.seed, card.input) for each in golden]
-    for place, (each, one) in enumerate(zip(golden, pixels, strict=True)):
-        outputs = engine.run(one[np.newaxis], alone=place % 2 == 1)[0]
-        _compare(card, engine, each, outputs)
-    places = [place % len(golden) for place in range(max(len(golden), engine.max_batch))]
-    together = engine.run(np.stack([pixels[place] for place in places]))
-    for place, outputs in zip(places, together, strict=True):
-        _compare(card, engine, golden[place], outputs)
-
-
-def check_explainer(card: Card, explainer: Explainer) -> None:
-    """Check that the explainer answers as the network does, and shows every output.
-
-    Raises:
-        ModelError: it does not, or LiteRT cannot load its file.
-    """
-    for golden in card.golden[:1]:
-        pixels = golden_pixels(golden.seed, card.input)
-        try:
-            explainer.feature_maps(pixels)
-            terms = explainer.terms(pixels)
-        except NotExplainable:
-            return
-        except ModelError:
-            raise
-        except (ValueError, KeyError, RuntimeError) as error:  # another input, or other outputs
-            raise _another_network(golden) from error
-        shapes = [terms.logits.shape, terms.bias.shape, terms.maps.shape[2:]]
-        right = shapes == [(card.outputs,)] * 3
-        if not right or not matches(golden.outputs, terms.probabilities, GOLDEN_TOLERANCE):
-            raise _another_network(golden)
-
-
-def _another_network(golden: Golden) -> ModelError:
-    return ModelError(
-        f"{EXPLAIN} does not show the network of {LITERT}: it does not reproduce the card's "
-        f"golden prediction {golden.seed}. Make it again with training.export."
-    )
-
-
-def _compare(card: Card, engine: Engine, golden: Golden, outputs: np.ndarray) -> None:
-    if not matches(golden.outputs, outputs, GOLDEN_TOLERANCE):
-        raise ModelError(
-            f"{card.name} {card.version}: the {engine.name} engine does not reproduce the card's "
-            f"golden prediction {golden.seed}: {[round(float(v), 6) for v in outputs]} instead of "
-            f"{[round(v, 6) for v in golden.outputs]}. Retrain, or use another engine."
-        )

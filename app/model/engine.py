@@ -11,9 +11,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from app.model.card import KERAS, LITERT, Card, read_file
+from app.model.card import KERAS, LITERT, Card
 from app.model.litert import LiteRTEngine
 from app.model.tensorflow import TensorFlowEngine
+from app.model.version_folder import read_file
 
 EngineName = Literal["litert", "tensorflow"]
 Choice = Literal["auto"] | EngineName
@@ -52,7 +53,7 @@ def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int 
     """The engine for a checked version folder.
 
     Args:
-        folder: the version folder whose card `app.model.card.load_card` has checked.
+        folder: the version folder whose card `app.model.version_folder.load_card` has checked.
         card: that card.
         choice: see `choose`.
         threads: cores for LiteRT, see `app.model.litert.LiteRTEngine`.

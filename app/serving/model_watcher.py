@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from app.model.card import CARD, ModelError, versions
+from app.model.card import CARD, ModelError
 from app.model.redaction import without_paths
+from app.model.version_folder import versions
 from app.serving.metrics import Metrics
 from app.serving.served_model import ServedModel
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from app.model.card import EXPLAIN, LITERT, Card, load_card, read_file
-from app.model.classifier import check_golden
+from app.model.card import EXPLAIN, LITERT, Card
 from app.model.engine import Choice, Engine, choose, load_engine
+from app.model.golden import check_golden
 from app.model.prediction import Prediction, prediction
 from app.model.shared_file import SharedFile
+from app.model.version_folder import load_card, read_file
 from app.serving.engine_queue import EngineQueue
 from app.serving.photo_queue import Task
 from app.serving.pool import WorkerPool

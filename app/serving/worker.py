@@ -16,8 +16,9 @@ import numpy as np
 from app.imaging.errors import PhotoError, TooExpensive
 from app.imaging.formats import register_heic
 from app.model.card import Card, ModelError
-from app.model.classifier import Classifier, check_explainer
+from app.model.classifier import Classifier
 from app.model.explainer import NotExplainable
+from app.model.golden import check_explainer
 from app.model.litert import one_line
 from app.model.shared_file import SharedFile
 from app.serving import limits, messages

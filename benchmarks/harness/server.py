@@ -15,7 +15,7 @@ from typing import IO
 
 import httpx
 
-from app.model.card import find_version
+from app.model.version_folder import find_version
 from benchmarks.harness.memory import process_tree, resident_bytes, start_time
 from training.cli import CommandError
 

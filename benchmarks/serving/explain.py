@@ -16,7 +16,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from app.model.card import CARD, EXPLAIN, find_version, load_card
+from app.model.card import CARD, EXPLAIN
+from app.model.version_folder import find_version, load_card
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.server import running_service
 from training.cli import Parser, command, positive, progress

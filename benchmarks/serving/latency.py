@@ -10,7 +10,7 @@ other. The median times of interleaved rounds and their ratios go to build/bench
 import statistics
 from pathlib import Path
 
-from app.model.card import find_version
+from app.model.version_folder import find_version
 from benchmarks.harness.photos import encode_jpeg, generate_picture
 from benchmarks.harness.server import running_service
 from benchmarks.harness.table import log, markdown_table, milliseconds, timed, write_result

@@ -14,7 +14,7 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
-from app.model.card import find_version
+from app.model.version_folder import find_version
 from benchmarks.harness.load import OK, LoadResult
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.server import running_service

@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.model.card import find_version, load_card
+from app.model.version_folder import find_version, load_card
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.table import BUILD, format_clients, log, timed, write_result
 from benchmarks.harness.wrk import WrkResult, run_wrk, wrk_path

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from app.model.card import CARD, load_card
+from app.model.card import CARD
+from app.model.version_folder import load_card
 from app.settings import Settings
 from benchmarks.harness.load import LoadResult, closed_loop, multipart_request
 from benchmarks.harness.server import Server, running_service

@@ -6,7 +6,7 @@ import re
 import pytest
 from packaging.requirements import Requirement
 
-from app.model.card import versions
+from app.model.version_folder import versions
 from tests.conftest import ROOT
 from tests.container.compose import docker, image, inside
 from tests.container.conftest import TARGETS, size

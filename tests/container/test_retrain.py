@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from app.model.card import load_card
+from app.model.version_folder import load_card
 from tests import pictures
 from tests.container.compose import Project, docker, until
 from tests.container.trickle import Trickle

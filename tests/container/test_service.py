@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from app.imaging.formats import FORMATS
-from app.model.card import find_version, golden_pixels, load_card
-from app.model.classifier import GOLDEN_TOLERANCE
+from app.model.golden import GOLDEN_TOLERANCE, golden_pixels
+from app.model.version_folder import find_version, load_card
 from tests import pictures
 from tests.conftest import ROOT
 from tests.container.compose import Project

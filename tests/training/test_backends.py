@@ -9,8 +9,9 @@ from pathlib import Path
 import keras
 import pytest
 
-from app.model.card import KERAS, load_card
+from app.model.card import KERAS
 from app.model.classifier import Classifier
+from app.model.version_folder import load_card
 from tests.conftest import ROOT, write_classes
 
 # The recipe residual with a network that is compiled in seconds, through the command as it is.

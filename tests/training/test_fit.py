@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import pytest
 
-from app.model.card import KERAS, load_card, versions
+from app.model.card import KERAS
 from app.model.classifier import Classifier
+from app.model.version_folder import load_card, versions
 from tests.conftest import ROOT, Command, write_classes
 from training.loop.checkpoint import RunFolder
 

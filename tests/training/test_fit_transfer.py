@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.model.card import load_card
 from app.model.classifier import Classifier
+from app.model.version_folder import load_card
 from tests.conftest import Command, write_classes
 
 

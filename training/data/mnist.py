@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from app.model.card import sha256
+from app.model.version_folder import sha256
 from training.cli import CommandError, shortened
 from training.data.download import download
 from training.data.npz import read_npz

@@ -9,21 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.model.card import (
-    CARD,
-    EXPLAIN,
-    KERAS,
-    LITERT,
-    Card,
-    ModelError,
-    golden_pixels,
-    load_card,
-    matches,
-    read_file,
-    sha256,
-)
-from app.model.classifier import GOLDEN_TOLERANCE, Classifier
+from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, ModelError
+from app.model.classifier import Classifier
 from app.model.explainer import Explainer, NotExplainable
+from app.model.golden import GOLDEN_TOLERANCE, golden_pixels, matches
+from app.model.version_folder import load_card, read_file, sha256
 from training.atomic import atomic_folder, write_text
 from training.cli import CommandError
 

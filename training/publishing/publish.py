@@ -12,21 +12,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from app.model.card import (
-    CARD,
-    EXPLAIN,
-    KERAS,
-    LITERT,
-    Card,
-    Golden,
-    Input,
-    Layer,
-    golden_pixels,
-    load_card,
-    sha256,
-    versions,
-)
+from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, Golden, Input, Layer
 from app.model.classifier import Classifier
+from app.model.golden import golden_pixels
+from app.model.version_folder import load_card, sha256, versions
 from training.atomic import atomic_folder, write_text
 from training.data.fingerprints import FINGERPRINTS, write_fingerprints
 from training.data.samples import Dataset

@@ -12,7 +12,8 @@ import numpy as np
 from fastapi import FastAPI, UploadFile
 from PIL import Image
 
-from app.model.card import KERAS, load_card
+from app.model.card import KERAS
+from app.model.version_folder import load_card
 from benchmarks.serving.peers.network import MODEL
 
 FOLDER = Path(os.environ[MODEL])

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from app.imaging.decode import decode
-from app.model.card import KERAS, Card, load_card
+from app.model.card import KERAS, Card
+from app.model.version_folder import load_card
 
 MODEL = "BENCHMARK_MODEL"  # the environment variable with the version folder
 WORKERS = "BENCHMARK_WORKERS"

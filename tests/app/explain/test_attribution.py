@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from app.explain.attribution import by_label, explain
-from app.model.card import Input, load_card
+from app.model.card import Input
 from app.model.explainer import Terms
+from app.model.version_folder import load_card
 from tests.versions import DIGITS
 
 

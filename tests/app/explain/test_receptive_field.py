@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from app.explain.receptive_field import centres
-from app.model.card import Card, Layer, load_card
+from app.model.card import Card, Layer
+from app.model.version_folder import load_card
 from tests.conftest import ROOT
 from training.publishing.publish import _layer
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.explain.receptive_field import centres
-from app.model.card import Card, Input, Layer, load_card
+from app.model.card import Card, Input, Layer
+from app.model.version_folder import load_card
 from tests.versions import DIGITS
 
 HEIGHT, WIDTH = 61, 83

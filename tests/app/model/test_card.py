@@ -12,23 +12,9 @@ import numpy as np
 import pytest
 
 from app.model import card as module
-from app.model.card import (
-    CARD,
-    EXPLAIN,
-    KERAS,
-    LITERT,
-    Card,
-    Input,
-    ModelError,
-    ModelNotFound,
-    find_version,
-    golden_pixels,
-    load_card,
-    matches,
-    read_file,
-    sha256,
-    versions,
-)
+from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, Input, ModelError, ModelNotFound
+from app.model.golden import golden_pixels, matches
+from app.model.version_folder import find_version, load_card, read_file, sha256, versions
 from tests.versions import DIGITS
 
 SIGMOID = {"activation": "sigmoid", "labels": ["cat", "dog"]}

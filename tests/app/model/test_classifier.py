@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from app.imaging.decode import decode
 from app.imaging.errors import BrokenPhoto, TooExpensive, TooManyPixels, UnsupportedFormat
 from app.model import classifier as module
-from app.model.card import CARD, EXPLAIN, LITERT, Card, Golden, Input, ModelError, load_card
-from app.model.classifier import Classifier, check_golden
+from app.model.card import CARD, EXPLAIN, LITERT, Card, Golden, Input, ModelError
+from app.model.classifier import Classifier
 from app.model.explainer import NotExplainable
+from app.model.golden import check_golden
 from app.model.litert import LiteRTEngine
 from app.model.prediction import prediction
 from app.model.shared_file import SharedFile
+from app.model.version_folder import load_card
 from tests import pictures
 from tests.conftest import ROOT, striped
 from tests.versions import DIGITS, publish

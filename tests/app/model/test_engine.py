@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from app.model import engine
-from app.model.card import KERAS, LITERT, Input, ModelError, golden_pixels, load_card
+from app.model.card import KERAS, LITERT, Input, ModelError
 from app.model.engine import EngineName, choose, load_engine
+from app.model.golden import golden_pixels
 from app.model.litert import LiteRTEngine
 from app.model.tensorflow import TensorFlowEngine
+from app.model.version_folder import load_card
 from tests.conftest import ROOT
 
 

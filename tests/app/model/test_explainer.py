@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.model.card import EXPLAIN, ModelError, load_card
-from app.model.classifier import Classifier, check_explainer
+from app.model.card import EXPLAIN, ModelError
+from app.model.classifier import Classifier
 from app.model.explainer import Explainer, NotExplainable, Terms, _Interpreter, linear
+from app.model.golden import check_explainer
+from app.model.version_folder import load_card
 from tests.conftest import ROOT
 from tests.versions import DIGITS
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.model.card import ModelError, load_card
+from app.model.card import ModelError
 from app.model.redaction import without_paths
+from app.model.version_folder import load_card
 
 FOLDERS = [
     "/srv/models/pets/3",

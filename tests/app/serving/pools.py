@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from app.imaging.decode import MAX_PIXELS
 from app.imaging.formats import FORMATS
-from app.model.card import EXPLAIN, LITERT, load_card
+from app.model.card import EXPLAIN, LITERT
 from app.model.shared_file import SharedFile
+from app.model.version_folder import load_card
 from app.serving.pool import WorkerPool
 from app.serving.worker import WorkerSpec
 from tests import pictures

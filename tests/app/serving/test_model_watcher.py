@@ -14,7 +14,8 @@ from typing import cast
 import httpx
 import pytest
 
-from app.model.card import CARD, ModelError, find_version, load_card
+from app.model.card import CARD, ModelError
+from app.model.version_folder import find_version, load_card
 from app.serving.metrics import Metrics
 from app.serving.model_watcher import ModelWatcher
 from app.serving.pool import WorkerPool

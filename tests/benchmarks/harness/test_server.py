@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.model.card import find_version, load_card
+from app.model.version_folder import find_version, load_card
 from benchmarks.harness import server as servers
 from benchmarks.harness.memory import (
     highest_bytes,

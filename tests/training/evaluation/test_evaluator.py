@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.model.card import load_card
 from app.model.classifier import Classifier
 from app.model.prediction import Prediction, prediction
+from app.model.version_folder import load_card
 from tests import pictures
 from tests.conftest import Command, striped
 from tests.versions import DIGITS

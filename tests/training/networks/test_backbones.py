@@ -32,7 +32,8 @@ MEANS = (0.22899, 0.24333)
 
 _PRINT_FEATURES = """
 import json, numpy as np
-from app.model.card import Input, golden_pixels
+from app.model.card import Input
+from app.model.golden import golden_pixels
 from training.networks.backbones import build_backbone, build_features
 from keras import ops
 photos = [golden_pixels(seed, Input(height=96, width=96, channels=3)) for seed in (0, 1)]

@@ -11,9 +11,10 @@ import pytest
 
 from app.explain.feature_maps import strips
 from app.explain.receptive_field import centres
-from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, load_card, sha256
+from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card
 from app.model.classifier import Classifier
 from app.model.explainer import Explainer, NotExplainable, linear
+from app.model.version_folder import load_card, sha256
 from tests import pictures
 from tests.conftest import Command, shaken
 from training.networks.architectures import cats_vs_dogs, digits, residual

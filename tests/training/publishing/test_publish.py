@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from app.model.card import CARD, KERAS, Card, ModelError, load_card, sha256
+from app.model.card import CARD, KERAS, Card, ModelError
+from app.model.version_folder import load_card, sha256
 from tests import pictures
 from tests.conftest import striped
 from training.data.fingerprints import FINGERPRINTS, read_fingerprints, write_fingerprints
