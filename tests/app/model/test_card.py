@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.model import card as module
+from app.model import version_folder as module
 from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, Input, ModelError, ModelNotFound
 from app.model.golden import golden_pixels, matches
 from app.model.version_folder import find_version, load_card, read_file, sha256, versions
