@@ -21,6 +21,7 @@ from training.cli import (
     positive,
     positive_real,
     printable,
+    shortened,
 )
 from training.config import TrainingConfig, make_config
 from training.loop.checkpoint import RunFolder
@@ -133,11 +134,19 @@ def _transfer(
     state: "TrainingState",
 ) -> tuple["TrainingResult", dict[str, str]]:
     """Train from a pretrained backbone; return what to publish, and the unreadable photos."""
+    from training.inspection.suspects import find_mislabels
     from training.publishing.publish import TrainingResult
     from training.transfer.pipeline import transfer
 
     recipe = config.recipe
     found = transfer(recipe, dataset, cache, run_folder, state)
+    suspects = find_mislabels(found.training.values, found.training.samples)
+    if suspects:
+        print(
+            f"training photos that look like another class ({len(suspects)}): "
+            f"{shortened(each.sample.display_name for each in suspects)}. "
+            "python -m training.inspect shows them, and more."
+        )
     epochs = int(found.history[-1]["epoch"] or 0)
     metadata = _recipe_metadata(config, found.history, epochs, found.kept_epoch)
     assert recipe.backbone is not None

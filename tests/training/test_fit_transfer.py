@@ -54,3 +54,13 @@ def test_a_class_of_a_hundred_is_added_to_known_features(tmp_path: Path, run_her
     card = load_card(tmp_path / "models" / "stripes" / "2")
     assert card.metrics["test_accuracy"].samples == 21
     assert "balanced accuracy" in done.stdout
+
+
+@pytest.mark.usefixtures("converting_here")
+def test_wrong_labels_are_named(tmp_path: Path, run_here: Command) -> None:
+    data = write_classes(tmp_path / "d", 20, ("down", "level"))
+    (data / "down" / "5.png").rename(data / "level" / "wrong.png")
+    done = run_here(*words(data, tmp_path))
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if "look like another class" in line)
+    assert "level/wrong.png" in line

@@ -31,6 +31,7 @@ class Transferred:
         kept_epoch: 0 for the head alone, else the last epoch.
         temperature: of the calibration.
         strength: of the head's regularisation, as scikit-learn's C.
+        training: the features of the training photos.
         photos: the numbers of readable photos in train and validation.
         cross_validated: the answers for all photos of heads that were not fitted on them, if the
             data set is too small to hold some out; else None.
@@ -42,6 +43,7 @@ class Transferred:
     kept_epoch: int
     temperature: float
     strength: float
+    training: Features
     photos: tuple[int, int]
     cross_validated: Evaluation | None
     unreadable: dict[str, str]
@@ -125,6 +127,7 @@ def transfer(
         kept_epoch=best.epoch,
         temperature=best.temperature,
         strength=head.strength,
+        training=training,
         photos=(len(training.samples), len(validation.samples)),
         cross_validated=None if dataset.test else _evaluation(dataset, training, best),
         unreadable=training.unreadable | validation.unreadable,
