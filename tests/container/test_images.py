@@ -14,7 +14,8 @@ from tests.container.conftest import TARGETS, size
 pytestmark = [pytest.mark.container, pytest.mark.usefixtures("images")]
 
 LISTS = {"cpu": "serve", "gpu": "train", "train": "train"}
-LARGEST_CPU = 450_000_000
+# Bytes. Of these, the shipped cats-vs-dogs 4 takes 34 million, 15 million more than version 3 did.
+LARGEST_CPU = 465_000_000
 
 # Every installed package, and every file of it that is not as it was in its wheel. (The standard
 # has URL-safe base64 for its checksums; some builders write hexadecimal digits.)
