@@ -7,6 +7,7 @@ alone; a photo whose workers end again and again is refused.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +26,11 @@ logger = logging.getLogger(__name__)
 
 READY = 1  # workers that are kept beyond those that work, to take the place of a slow one at once
 SPARE = 2  # workers that are started in place of slow ones
-_SLOW_SECONDS = 0.15
+# A worker is slow if it is still busy at the second look, and used the processor between them; one
+# that got no processor time is not, unless it is stuck.
+_LOOK_SECONDS = 0.08
+_USED_SECONDS = 0.02
+_STUCK_SECONDS = 1.0
 _MORE_TRIES = 2  # for a photo whose worker ended; something else may have killed it
 _PAUSE = 1.0  # seconds between two looks at the workers, and two tries to start one
 _IDLE_SECONDS = 10.0  # after which a spare worker ends
@@ -39,7 +44,8 @@ class _Worker:
     wide: bool  # may use several cores for one photo
     batch: list[Task] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
-    slow: asyncio.TimerHandle | None = None
+    timer: asyncio.TimerHandle | None = None
+    used: float = math.nan  # processor time at the last look
 
     @property
     def is_slow(self) -> bool:
@@ -137,13 +143,21 @@ class WorkerPool:
     def _give(self, worker: _Worker, batch: list[Task]) -> None:
         alone = len(batch) == 1 and not len(self._queue)
         alone = alone and not any(each.batch for each in self._workers.values())
-        worker.batch, worker.since = batch, time.monotonic()
-        loop = asyncio.get_running_loop()
-        worker.slow = loop.call_later(_SLOW_SECONDS, self._slow_down, worker)
+        worker.batch, worker.since, worker.used = batch, time.monotonic(), math.inf
+        self._look_later(worker)
         head = {"job": batch[0].job, "alone": alone, "large": batch[0].large}
         worker.process.send(head, [task.data for task in batch])
 
-    def _slow_down(self, worker: _Worker) -> None:
+    def _look_later(self, worker: _Worker) -> None:
+        loop = asyncio.get_running_loop()
+        worker.timer = loop.call_later(_LOOK_SECONDS, self._look, worker)
+
+    def _look(self, worker: _Worker) -> None:
+        before, worker.used = worker.used, worker.process.processor_seconds()
+        waits = before == math.inf or worker.used - before < _USED_SECONDS
+        if waits and time.monotonic() - worker.since < _STUCK_SECONDS:
+            self._look_later(worker)
+            return
         for task in worker.batch:
             task.slow = True
         self._fill_up()
@@ -151,8 +165,8 @@ class WorkerPool:
 
     def _release(self, worker: _Worker) -> list[Task]:
         """Take a worker's batch off it."""
-        if worker.slow is not None:
-            worker.slow.cancel()
+        if worker.timer is not None:
+            worker.timer.cancel()
         batch, worker.batch, worker.since = worker.batch, [], time.monotonic()
         for task in batch:
             task.slow = False

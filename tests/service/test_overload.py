@@ -75,7 +75,7 @@ def test_a_batch_that_does_not_fit_any_more_is_refused_as_a_whole(stuck: Stuck) 
 
 
 def test_the_deadline_covers_the_queue(stuck: Stuck) -> None:
-    with serving(tiny(deadline_seconds=1)) as client:
+    with serving(tiny(deadline_seconds=2)) as client:
         with ThreadPoolExecutor(3) as pool:
 
             def post() -> httpx.Response:

@@ -120,6 +120,18 @@ def test_a_photo_has_a_limit_of_processor_time(stripes_model: Path) -> None:
     run(ask)
 
 
+def test_a_photo_that_uses_the_processor_is_slow_soon(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, workers=1) as pool:
+            burning, sleeping = pool.submit("burn", b"5"), pool.submit("sleep", b"0.7")
+            await until(lambda: burning.slow)
+            await sleeping.future  # it was given to another worker
+            assert not burning.future.done()
+            assert not sleeping.slow  # as a worker without processor time is not
+
+    run(ask)
+
+
 def test_a_slow_photo_delays_no_other(stripes_model: Path) -> None:
     async def ask() -> None:
         async with running(stripes_model, workers=1) as pool:
@@ -159,7 +171,7 @@ def test_spare_workers_end_when_they_are_idle(
 
     async def ask() -> None:
         async with running(stripes_model, workers=1) as pool:
-            slow = pool.submit("sleep", b"1")
+            slow = pool.submit("sleep", b"3")
             await until(lambda: len(pool._workers) == 2 + READY)
             await slow.future
             await until(lambda: len(pool._workers) == 1 + READY)
