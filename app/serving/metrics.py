@@ -58,7 +58,7 @@ class Metrics:
             ("label",), buckets=_PROBABILITIES, registry=registry,
         )  # fmt: skip
         self._ends = Counter(
-            "worker_ends", "Workers that ended and were replaced: processor-time or crash",
+            "worker_ends", "Workers that ended and were replaced",
             ("reason",), registry=registry,
         )  # fmt: skip
         self._model = Gauge(

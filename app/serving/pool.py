@@ -46,10 +46,15 @@ class _Worker:
     since: float = field(default_factory=time.monotonic)
     timer: asyncio.TimerHandle | None = None
     used: float = math.nan  # processor time at the last look
+    killed: bool = False  # because nobody waits for its photo any more
 
     @property
     def is_slow(self) -> bool:
         return any(task.slow for task in self.batch)
+
+    def kill(self) -> None:
+        self.killed = True
+        self.process.kill()
 
 
 class WorkerPool:
@@ -125,7 +130,7 @@ class WorkerPool:
         if task.future.cancelled() and (task.slow or task.large):  # nobody waits for it any more
             for worker in self._workers.values():
                 if worker.batch == [task]:
-                    worker.process.kill()
+                    worker.kill()
 
     def _dispatch(self) -> None:
         while idle := self._idle():
@@ -204,10 +209,10 @@ class WorkerPool:
             return
         batch = self._release(worker)
         overtime = OVERTIME is not None and code == -OVERTIME
-        if batch or code:
-            reason = "processor time" if overtime else f"exit code {code}"
-            logger.warning("a worker ended (%s) with %d photos; it is replaced", reason, len(batch))
-            self._on_end("processor-time" if overtime else "crash")
+        reason = "processor-time" if overtime else "given-up" if worker.killed else "crash"
+        line = "a worker ended (%s, code %d) with %d photos; it is replaced"
+        logger.warning(line, reason, code, len(batch))
+        self._on_end(reason)
         for task in reversed(batch):
             if not task.future.done():
                 self._try_again(task, code, single=len(batch) == 1, overtime=overtime)
@@ -272,7 +277,7 @@ class WorkerPool:
                 seconds = now - worker.since
                 spare = len(self._workers) > self._size + READY and not worker.wide
                 if worker.batch and seconds > self._deadline:
-                    worker.process.kill()
+                    worker.kill()
                 elif not worker.batch and spare and seconds > _IDLE_SECONDS:
                     del self._workers[worker.process]
                     worker.process.end()

@@ -200,6 +200,7 @@ def test_nobody_works_for_a_client_that_left(stripes_model: Path) -> None:
             slow.future.cancel()
             assert await waiting.future
             await until(lambda: not any(w.batch for w in pool._workers.values()))
+            assert pool.ends == ["given-up"]  # type: ignore[attr-defined]
 
     run(ask)
 
