@@ -15,9 +15,9 @@ import numpy as np
 
 from app.imaging.errors import PhotoError, TooExpensive
 from app.imaging.formats import register_heic
-from app.model.card import Card, ModelError
+from app.model.card import EXPLAIN, Card, ModelError
 from app.model.classifier import Classifier
-from app.model.explainer import NotExplainable
+from app.model.explainer import Explainer, NotExplainable
 from app.model.golden import check_explainer
 from app.model.litert import one_line
 from app.model.shared_file import SharedFile
@@ -93,10 +93,12 @@ def main(connection: socket.socket, spec: WorkerSpec, threads: int, check: bool)
 class _Worker:
     def __init__(self, spec: WorkerSpec, threads: int, check: bool) -> None:
         self._spec = spec
-        load = (spec.card, spec.files, threads, spec.max_pixels, spec.formats)
-        if check:
-            check_explainer(spec.card, Classifier.from_files(*load).explainer)
-        self._classifier = Classifier.from_files(*load)
+        self._classifier = Classifier.from_files(
+            spec.card, spec.files, threads, spec.max_pixels, spec.formats
+        )
+        if check and EXPLAIN in spec.files:
+            # Not the classifier's own explainer, which would keep the file's network in memory.
+            check_explainer(spec.card, Explainer(spec.card, spec.files[EXPLAIN].read))
         if "HEIC" in spec.formats:
             register_heic()  # later it could not be read any more
         self._memory = limits.Memory()
