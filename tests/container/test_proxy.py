@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from benchmarks.harness.server import free_port
+from benchmarks.harness.server import free_ports
 from tests.container.compose import Project, docker, environment, image, until
 from tests.service.busy import PHOTO
 from tests.service.nginx import make_certificate
@@ -41,7 +41,7 @@ def proxied(
     certificate = make_certificate(tmp_path_factory.mktemp("certificate") / "tls")
     # openssl makes a key that its owner alone can read, and nginx is another user.
     certificate.with_name("privkey.pem").chmod(0o644)
-    http, https = free_port(), free_port()
+    http, https = free_ports(2)
     project = Project(
         tmp_path_factory.mktemp("proxied"), PROXY_HTTP_PORT=http, PROXY_HTTPS_PORT=https,
         TLS_FOLDER=certificate.parent, APP_TRUSTED_PROXIES="0.0.0.0/0",

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.harness.server import free_port
+from benchmarks.harness.server import free_ports
 from tests.conftest import ROOT
 
 CONFIGURATION = (ROOT / "deploy" / "nginx.conf").read_text()
@@ -82,10 +82,10 @@ def proxying(
     folder: Path, certificate: Path, upstream: int, changes: dict[str, str] | None = None
 ) -> Iterator[Proxy]:
     """nginx before the port `upstream`; `changes` to its configuration are {old text: new}."""
-    nginx, ports = program(), (free_port(), free_port())
+    nginx, (http, https) = program(), free_ports(2)
     text = CONFIGURATION
     for old, new in (
-        adapted(folder, certificate.parent, ports, upstream) | (changes or {})
+        adapted(folder, certificate.parent, (http, https), upstream) | (changes or {})
     ).items():
         assert old in text, f"{old} is not in deploy/nginx.conf"
         text = text.replace(old, new)
@@ -94,14 +94,14 @@ def proxying(
     tls = ssl.create_default_context(cafile=certificate)
     process = subprocess.Popen([nginx, "-p", folder, "-c", file, "-g", "daemon off;"])
     try:
-        address = f"https://127.0.0.1:{ports[1]}"
+        address = f"https://127.0.0.1:{https}"
         # A connection of the client is kept for longer than any test waits.
         kept = httpx.Limits(keepalive_expiry=60)
         with httpx.Client(
             base_url=address, verify=tls, limits=kept, timeout=30, trust_env=False
         ) as client:
             _wait(client, process)
-            yield Proxy(client, ports[1], ports[0], tls, certificate, folder)
+            yield Proxy(client, https, http, tls, certificate, folder)
     finally:
         process.terminate()
         process.wait(timeout=10)

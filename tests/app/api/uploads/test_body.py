@@ -39,16 +39,29 @@ def post(client: httpx.Client, wanted: int) -> httpx.Response:
     return answer
 
 
+def beside_a_part(client: httpx.Client) -> httpx.Response:
+    """The answer for the photo beside an upload that stands still.
+
+    The service may read the photo first. Then it refuses the other upload, which is sent again.
+    """
+    for _ in range(100):
+        assert post(client, 200).status_code == 200
+        with connect(client) as connection:
+            connection.sendall(PART)
+            time.sleep(0.05)
+            answer = client.post("/predict", content=PHOTO, headers=HEADERS)
+        if answer.status_code != 200:
+            break
+    return answer
+
+
 def test_an_upload_that_stands_still_leaves_less_room_for_others(small: httpx.Client) -> None:
-    assert post(small, 200).status_code == 200
-    with connect(small) as connection:
-        connection.sendall(PART)
-        answer = post(small, 429)
-        problem = answer.json()
-        assert (answer.status_code, problem["type"]) == (429, "urn:problem:buffer-full")
-        assert problem["limit"] == 10_000
-        assert problem["detail"].endswith("Try again in a second.")
-        assert (answer.headers["retry-after"], answer.headers["connection"]) == ("1", "close")
+    answer = beside_a_part(small)
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (429, "urn:problem:buffer-full")
+    assert problem["limit"] == 10_000
+    assert problem["detail"].endswith("Try again in a second.")
+    assert (answer.headers["retry-after"], answer.headers["connection"]) == ("1", "close")
     assert post(small, 200).status_code == 200
 
 
