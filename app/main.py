@@ -22,6 +22,7 @@ from app.api.middleware.prefix import Prefix
 from app.api.paths import REFERENCE
 from app.api.routes import explain, health, model, page, predict
 from app.explain.jobs import JOBS
+from app.model.decision import Strictness
 from app.model.version_folder import find_version
 from app.serving.admission import Buffer
 from app.serving.metrics import Metrics
@@ -60,6 +61,7 @@ async def load_model(
         max_pixels=settings.max_pixels,
         photo_memory=settings.photo_memory_mb * 2**20,
         photo_seconds=settings.photo_seconds,
+        strictness=Strictness(settings.error, settings.min_familiarity),
         on_batch=metrics.count_batch,
         on_end=metrics.count_end,
     )

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.imaging.decode import MAX_PIXELS
 from app.imaging.formats import FORMATS
+from app.model.decision import LARGEST_ERROR
 from app.model.engine import Choice
 
 SHORTEST_KEY = 16  # characters of an API key
@@ -182,6 +183,19 @@ class Settings(BaseSettings):
     )
     drain_seconds: float = Field(
         1, ge=0, le=300, description="keep refusing after SIGTERM, until a load balancer notices"
+    )
+    error: float | None = Field(
+        None,
+        gt=0,
+        le=LARGEST_ERROR,
+        description="share of photos whose true label may be missing in an answer's set of labels; "
+        "default: the card's",
+    )
+    min_familiarity: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="photos that are less familiar are unknown, 0: none; default: the card's",
     )
     api_keys: Secrets = Field((), description="require one of these keys, with commas between")
     api_keys_file: Path | None = Field(None, description="a file with such keys, one a line")

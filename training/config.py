@@ -8,6 +8,7 @@ from typing import Any
 from app.model.card import MODEL_NAME
 from training.cli import CommandError, require_writable
 from training.data.cache import require_readable
+from training.data.calibration import hold_out_calibration
 from training.data.class_folders import open_dataset
 from training.data.samples import Dataset
 from training.data.small import merge_small
@@ -66,6 +67,8 @@ def make_config(arguments: Namespace) -> TrainingConfig:
     dataset = open_dataset(source)
     if recipe.backbone is not None:
         dataset = merge_small(dataset)
+    if recipe.decides:
+        dataset = hold_out_calibration(dataset)
     name = arguments.name or _default_name(recipe, dataset.labels)
     if not MODEL_NAME.fullmatch(name):
         raise CommandError(

@@ -121,7 +121,7 @@ def _fit(config: TrainingConfig, arguments: Namespace) -> None:
     folder, evaluation = publish(trained, arguments.models, dataset)
     run_folder.finish()
     print(as_text(evaluation))
-    if trained.cross_validated is not None:
+    if not dataset.test:
         print("these figures are cross-validated, as a class has too few photos to hold some out")
     print(f"published {folder}")
 
@@ -164,7 +164,7 @@ def _transfer(
         data=_data_metadata(config, *found.photos),
         history=found.history,
         kept_epoch=found.kept_epoch,
-        cross_validated=found.cross_validated,
+        out_of_fold=found.out_of_fold,
     )
     return result, found.unreadable
 
@@ -227,6 +227,7 @@ def _data_metadata(config: TrainingConfig, train: int, validation: int) -> dict[
         "fingerprint": config.dataset.fingerprint,
         "train": train,
         "validation": validation,
+        "calibration": len(config.dataset.calibration),
         "test": len(config.dataset.test),
     }
 

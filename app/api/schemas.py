@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from app.model.card import Card
+from app.model.decision import Decision
 from app.model.prediction import Prediction
 
 
@@ -15,13 +16,39 @@ class ModelName(BaseModel):
     version: int
 
 
-class PredictionBody(BaseModel):
+class ProbabilitiesBody(BaseModel):
     """`probability` belongs to `label`; `probabilities` names every label and sums to 1."""
 
     label: str
     probability: float
     probabilities: dict[str, float]
     model: ModelName
+
+
+class NearestBody(BaseModel):
+    """The most similar training photo: its label, and the cosine similarity to it."""
+
+    label: str
+    similarity: float
+
+
+class PredictionBody(ProbabilitiesBody):
+    """The probabilities, and what a program can act on. All are null for a model that lacks them.
+
+    Of the photos like those that it was trained on, at most `error` have a true label that is not
+    among `labels`, and at most `min_familiarity` are not known; `/model` has both values.
+    """
+
+    decision: Literal["accept", "unsure", "unknown"] | None = Field(
+        description="unknown: it shows nothing like the training photos; "
+        "accept: one label is possible; unsure: several are"
+    )
+    known: bool | None
+    familiarity: float | None = Field(
+        description="the share of known photos that are at most as familiar, 0 to 1"
+    )
+    nearest: NearestBody | None
+    labels: list[str] | None = Field(description="the possible labels, the most probable first")
 
 
 class PhotoProblem(BaseModel):
@@ -47,8 +74,8 @@ class EvidenceBody(BaseModel):
     map: list[list[float]] = Field(description="rows from the top; above 0 is for the label")
 
 
-class ExplanationBody(PredictionBody):
-    """A prediction and the evidence for every label, place by place."""
+class ExplanationBody(ProbabilitiesBody):
+    """Probabilities and the evidence for every label, place by place."""
 
     rows: list[float] = Field(description="centres of the map's rows, as fractions of the height")
     columns: list[float] = Field(description="centres of its columns, as fractions of the width")
@@ -83,8 +110,18 @@ class Accepts(BaseModel):
     max_photos: int
 
 
+class DecisionsBody(BaseModel):
+    """The thresholds of a request that names none, and the lowest error rate it may name."""
+
+    error: float
+    smallest_error: float
+    min_familiarity: float
+
+
 class ModelBody(Card):
-    """The model's card, the engine that runs it, and what the service accepts."""
+    """The model's card, the engine that runs it, its thresholds, and what the service accepts."""
+
+    decisions: DecisionsBody | None
 
     engine: str
     accepts: Accepts
@@ -123,4 +160,16 @@ def prediction(card: Card, answer: Prediction) -> dict[str, Any]:
         "probability": answer.probability,
         "probabilities": answer.probabilities,
         "model": model_name(card),
+    }
+
+
+def decided(answer: Prediction, decision: Decision | None) -> dict[str, Any]:
+    """The further members of a `PredictionBody`."""
+    nearest = answer.nearest
+    return {
+        "decision": decision and decision.verdict,
+        "known": decision and decision.known,
+        "familiarity": answer.familiarity,
+        "nearest": nearest and {"label": nearest.label, "similarity": nearest.similarity},
+        "labels": decision and decision.labels,
     }

@@ -11,6 +11,9 @@ CARD = "card.json"
 KERAS = "model.keras"
 LITERT = "model.tflite"
 EXPLAIN = "explain.tflite"  # old versions lack it
+# Versions without thresholds lack these two.
+FAMILIARITY = "familiarity.npz"
+CALIBRATION = "calibration.npz"
 
 MODEL_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 
@@ -69,6 +72,54 @@ class Golden(_Record):
     outputs: tuple[float, ...]
 
 
+class Acceptance(_Record):
+    """What a threshold for the familiarity keeps and refuses.
+
+    Attributes:
+        min_familiarity: the threshold.
+        known: the share of test photos that are kept.
+        other_refused: the share of pictures of other things that are refused, if some were given.
+    """
+
+    min_familiarity: float = Field(ge=0, lt=1)
+    known: Metric
+    other_refused: Metric | None = None
+
+
+class SetFigures(_Record):
+    """What the sets of labels at an error rate hold, on test photos.
+
+    Attributes:
+        error: the error rate.
+        coverage: for each label, the share of its photos whose set has it.
+        decided: the share of photos whose set has a single label.
+    """
+
+    error: float = Field(gt=0, le=0.5)
+    coverage: dict[str, Metric]
+    decided: Metric
+
+
+class Thresholds(_Record):
+    """What turns an answer into a decision, and what that was worth on test photos.
+
+    Attributes:
+        error: the default error rate of the sets of labels.
+        min_familiarity: the default share of known photos that may be refused.
+        photos: how many photos of each label calibrated both.
+        cross_validated: these photos were also trained on; their answers came from networks that
+            were trained on the others.
+        accepted, sets: measured, at several strictnesses.
+    """
+
+    error: float = Field(gt=0, le=0.5)
+    min_familiarity: float = Field(ge=0, lt=1)
+    photos: dict[str, int]
+    cross_validated: bool
+    accepted: tuple[Acceptance, ...] = ()
+    sets: tuple[SetFigures, ...] = ()
+
+
 class Card(_Record):
     """The description of a saved model; `card.json` is this as JSON."""
 
@@ -91,6 +142,7 @@ class Card(_Record):
     data: dict[str, str | int]
     libraries: dict[str, str]
     golden: tuple[Golden, ...]
+    thresholds: Thresholds | None = Field(None, description="null: it cannot tell what it knows")
     files: dict[FileName, Sha256]
 
     @model_validator(mode="after")
@@ -102,6 +154,9 @@ class Card(_Record):
         for needed in (KERAS, LITERT):
             if needed not in self.files:
                 raise ValueError(f"files: {needed} is not listed")
+        for needed in (FAMILIARITY, CALIBRATION):
+            if (needed in self.files) != (self.thresholds is not None):
+                raise ValueError(f"files: {needed} and thresholds belong together")
         for golden in self.golden:
             self._require_probabilities(golden)
         return self

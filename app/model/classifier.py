@@ -8,14 +8,15 @@ import numpy as np
 
 from app.imaging import decode
 from app.imaging.formats import FORMATS
-from app.model.card import EXPLAIN, LITERT, Card
-from app.model.engine import Choice, Engine, load_engine
+from app.model.card import EXPLAIN, FAMILIARITY, LITERT, Card
+from app.model.engine import Choice, load_engine
 from app.model.explainer import Explainer
 from app.model.golden import check_golden
 from app.model.litert import LiteRTEngine
+from app.model.network import Network
 from app.model.prediction import Prediction, prediction
 from app.model.shared_file import SharedFile
-from app.model.version_folder import find_version, load_card, read_file
+from app.model.version_folder import find_version, load_card, read_file, read_listed
 
 
 class Classifier:
@@ -23,7 +24,7 @@ class Classifier:
 
     Args:
         card: the version's card.
-        engine: runs the network; None if another process does, and photos are decoded here.
+        network: answers; None if another process does, and photos are decoded here.
         max_pixels, formats, memory: see `app.imaging.decode.decode`. `memory` may be changed.
         explainer: the network with its inside shown.
     """
@@ -31,25 +32,25 @@ class Classifier:
     def __init__(
         self,
         card: Card,
-        engine: Engine | None,
+        network: Network | None,
         max_pixels: int = decode.MAX_PIXELS,
         formats: Collection[str] = FORMATS,
         explainer: Explainer | None = None,
         memory: int | None = None,
     ) -> None:
         self.card = card
-        self._engine = engine
+        self._network = network
         self.max_pixels = max_pixels
         self.formats = formats
         self.explainer = explainer or Explainer(card, None)
         self.memory = memory
 
     @property
-    def engine(self) -> Engine:
-        """The engine, where there is one."""
-        if self._engine is None:
+    def network(self) -> Network:
+        """The network, where there is one."""
+        if self._network is None:
             raise RuntimeError("this classifier only decodes")
-        return self._engine
+        return self._network
 
     @classmethod
     def load(
@@ -81,7 +82,8 @@ class Classifier:
         loaded = load_engine(folder, card, engine, threads)
         loaded.warm()
         check_golden(card, loaded)
-        return cls(card, loaded, max_pixels, formats, Explainer(card, read))
+        network = Network.of(card, loaded, read_listed(folder, card, FAMILIARITY))
+        return cls(card, network, max_pixels, formats, Explainer(card, read))
 
     @classmethod
     def from_files(
@@ -99,15 +101,17 @@ class Classifier:
         Raises:
             ModelError: as `load`.
         """
-        loaded = None
+        network = None
         if LITERT in files:
             model = files[LITERT]
             loaded = LiteRTEngine(model.path() or model.read(), card, threads)
             if not card.golden:
                 loaded.warm()
             check_golden(card, loaded)  # which warms it up, too
+            known = files[FAMILIARITY].read() if FAMILIARITY in files else None
+            network = Network.of(card, loaded, known)
         read = files[EXPLAIN].read if EXPLAIN in files else None
-        return cls(card, loaded, max_pixels, formats, Explainer(card, read, threads))
+        return cls(card, network, max_pixels, formats, Explainer(card, read, threads))
 
     def predict(self, data: bytes) -> Prediction:
         """Classify one photo from the bytes of its file.
@@ -131,4 +135,5 @@ class Classifier:
 
         `alone`: see `app.model.engine.Engine.run`.
         """
-        return [prediction(self.card, outputs) for outputs in self.engine.run(batch, alone)]
+        answers = self.network.run(batch, alone)
+        return [prediction(self.card, each.values, each.familiar) for each in answers]

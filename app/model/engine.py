@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from app.model.card import KERAS, LITERT, Card
+from app.model.forward import Forward
 from app.model.litert import LiteRTEngine
 from app.model.tensorflow import TensorFlowEngine
 from app.model.version_folder import read_file
@@ -31,12 +32,17 @@ class Engine(Protocol):
     name: str
     max_batch: int
     """The largest batch that is faster than its photos one by one."""
+    features: int
+    """The number of inputs of the network's last layer; 0 if the engine does not show them."""
 
     def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
         """uint8 (photos, height, width, channels) -> float32 (photos, outputs).
 
         `alone` says that no other photo is in work, so that one photo may use several cores.
         """
+
+    def forward(self, batch: np.ndarray, alone: bool = False) -> Forward:
+        """As `run`, with the inputs of the last layer."""
 
     def warm(self) -> None:
         """Run each batch size once, so that no request has to wait for one-time set-up."""

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from app.model.card import EXPLAIN, Card, ModelError
+from app.model.forward import PROBABILITIES
 from app.model.litert import one_line
 
-# The outputs that are not named after a layer.
-PROBABILITIES, LOGITS, EVIDENCE, BIAS = "probabilities", "logits", "evidence", "bias"
+# The outputs that are not named after a layer, beside the probabilities.
+LOGITS, EVIDENCE, BIAS = "logits", "evidence", "bias"
 
 
 def linear(layer: str) -> str:

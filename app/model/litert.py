@@ -1,10 +1,12 @@
 """The engine for CPUs: LiteRT interpreters over one model file."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from app.model.card import LITERT, Card, ModelError
+from app.model.forward import FEATURES, PROBABILITIES, Forward, joined
 
 
 class LiteRTEngine:
@@ -36,14 +38,18 @@ class LiteRTEngine:
             raise ModelError(f"{LITERT}: LiteRT cannot load it ({one_line(error)}).") from error
         card.require_shapes(LITERT, *self._narrow.shapes)
         self._shape = card.input.shape
+        self.features = self._narrow.features
 
     def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
         """See `app.model.engine.Engine.run`."""
+        return self.forward(batch, alone).outputs
+
+    def forward(self, batch: np.ndarray, alone: bool = False) -> Forward:
+        """See `app.model.engine.Engine.forward`."""
         if alone and len(batch) == 1:
             return self._wide.run(batch)
         parts = range(0, len(batch), self.max_batch)
-        outputs = [self._narrow.run(batch[start : start + self.max_batch]) for start in parts]
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        return joined([self._narrow.run(batch[at : at + self.max_batch]) for at in parts])
 
     def warm(self) -> None:
         """See `app.model.engine.Engine.warm`."""
@@ -66,17 +72,20 @@ class _Interpreter:
         else:
             self._interpreter = Interpreter(model_content=model, num_threads=threads)
         self._interpreter.allocate_tensors()
-        taken, given = (
-            self._interpreter.get_input_details()[0],
-            self._interpreter.get_output_details()[0],
-        )
+        taken = self._interpreter.get_input_details()[0]
+        given: dict[str, Any] = self._interpreter.get_signature_runner().get_output_details()
         self._input: int = taken["index"]
-        self._output: int = given["index"]
-        self.shapes = [tuple(map(int, each["shape"][1:])) for each in (taken, given)]
+        shown = given.get(FEATURES)
+        # A network that does not show its features has one output, whatever its name is.
+        outputs = given[PROBABILITIES] if shown else next(iter(given.values()))
+        self._output: int = outputs["index"]
+        self._features: int | None = shown["index"] if shown else None
+        self.features = int(shown["shape"][-1]) if shown else 0
+        self.shapes = [tuple(map(int, each["shape"][1:])) for each in (taken, outputs)]
         self._photos = 1
 
-    def run(self, batch: np.ndarray) -> np.ndarray:
-        """uint8 (photos, height, width, channels) -> float32 (photos, outputs)."""
+    def run(self, batch: np.ndarray) -> Forward:
+        """The batch is uint8 (photos, height, width, channels)."""
         if len(batch) != self._photos:
             self._photos = 0  # after a failure the next call resizes again
             self._interpreter.resize_tensor_input(self._input, batch.shape)
@@ -84,8 +93,9 @@ class _Interpreter:
             self._photos = len(batch)
         self._interpreter.set_tensor(self._input, batch.astype(np.float32))
         self._interpreter.invoke()
-        outputs: np.ndarray = self._interpreter.get_tensor(self._output)
-        return outputs
+        read = self._interpreter.get_tensor
+        features = None if self._features is None else read(self._features)
+        return Forward(read(self._output), features)
 
 
 def one_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from app.model.card import KERAS, Card, ModelError
+from app.model.forward import Forward, joined
 from app.model.litert import one_line
 
 
@@ -39,27 +40,34 @@ class TensorFlowEngine:
         card.require_shapes(KERAS, network.input_shape[1:], network.output_shape[1:])
         self._shape = card.input.shape
         # A traced graph, because Keras's `predict` builds a data pipeline for every call.
+        last = network.layers[-1].input
+        self.features = int(last.shape[-1]) if len(last.shape) == 2 else 0
+        shown = keras.Model(network.input, [network.output, last])
         self._forward = tf.function(
-            lambda pixels: network(tf.cast(pixels, tf.float32), training=False),
+            lambda pixels: shown(tf.cast(pixels, tf.float32), training=False),
             input_signature=[tf.TensorSpec((None, *self._shape), tf.uint8)],
         )
 
-    def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:  # noqa: ARG002 - Engine.run
-        """See `app.model.engine.Engine.run`. Larger batches go in parts."""
+    def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:
+        """See `app.model.engine.Engine.run`."""
+        return self.forward(batch, alone).outputs
+
+    def forward(self, batch: np.ndarray, alone: bool = False) -> Forward:  # noqa: ARG002 - Engine.run
+        """See `app.model.engine.Engine.forward`. Larger batches go in parts."""
         parts = [
             self._run_padded(batch[start : start + self.max_batch])
             for start in range(0, len(batch), self.max_batch)
         ]
-        return np.concatenate(parts)
+        return joined(parts)
 
     def warm(self) -> None:
         """See `app.model.engine.Engine.warm`."""
         for size in self.SIZES:
             self._run_padded(np.zeros((size, *self._shape), np.uint8))
 
-    def _run_padded(self, batch: np.ndarray) -> np.ndarray:
+    def _run_padded(self, batch: np.ndarray) -> Forward:
         size = next(size for size in self.SIZES if size >= len(batch))
         padded = np.zeros((size, *self._shape), np.uint8)
         padded[: len(batch)] = batch
-        outputs: np.ndarray = self._forward(padded).numpy()
-        return outputs[: len(batch)]
+        outputs, features = (each.numpy()[: len(batch)] for each in self._forward(padded))
+        return Forward(outputs, features if self.features else None)

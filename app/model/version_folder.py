@@ -116,6 +116,15 @@ def read_file(path: Path, expected: Sha256) -> bytes:
     return content
 
 
+def read_listed(folder: Path, card: Card, name: str) -> bytes | None:
+    """The bytes of a file that not every version has, checked; None if the card lists none.
+
+    Raises:
+        ModelError: as `check_file`.
+    """
+    return read_file(folder / name, card.files[name]) if name in card.files else None
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BufferedReader]:
     """Open a regular file. A named pipe would block, and a link could lead to any other file."""

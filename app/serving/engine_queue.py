@@ -7,22 +7,22 @@ from collections.abc import Callable
 
 import numpy as np
 
-from app.model.engine import Engine
+from app.model.network import Network, Output
 
-# A photo's outputs, and the seconds of its run.
-Result = tuple[list[float], float]
+# What the network says of a photo, and the seconds of its run.
+Result = tuple[Output, float]
 
 
 class EngineQueue:
     """Batches for a GPU: whatever waits when the engine is free goes together.
 
     Args:
-        engine: it runs in a thread.
+        network: its engine runs in a thread.
         on_batch: called with the size of every batch.
     """
 
-    def __init__(self, engine: Engine, on_batch: Callable[[int], None] = lambda _: None) -> None:
-        self._engine = engine
+    def __init__(self, network: Network, on_batch: Callable[[int], None] = lambda _: None) -> None:
+        self._network = network
         self._on_batch = on_batch
         self._waiting: deque[tuple[np.ndarray, asyncio.Future[Result]]] = deque()
         self._running: asyncio.Task[None] | None = None
@@ -48,7 +48,7 @@ class EngineQueue:
 
     async def _run_batch(self) -> None:
         batch: list[tuple[np.ndarray, asyncio.Future[Result]]] = []
-        while self._waiting and len(batch) < self._engine.max_batch:
+        while self._waiting and len(batch) < self._network.engine.max_batch:
             pixels, future = self._waiting.popleft()
             if not future.done():  # else nobody waits for it any more
                 batch.append((pixels, future))
@@ -57,7 +57,7 @@ class EngineQueue:
         began = time.perf_counter()
         try:
             pixels_of_all = np.stack([pixels for pixels, _ in batch])
-            outputs = (await asyncio.to_thread(self._engine.run, pixels_of_all)).tolist()
+            outputs = await asyncio.to_thread(self._network.run, pixels_of_all)
         except Exception as error:
             for _, future in batch:
                 if not future.done():
@@ -65,6 +65,6 @@ class EngineQueue:
             return
         self._on_batch(len(batch))
         seconds = time.perf_counter() - began
-        for (_, future), values in zip(batch, outputs, strict=True):
+        for (_, future), output in zip(batch, outputs, strict=True):
             if not future.done():
-                future.set_result((values, seconds))
+                future.set_result((output, seconds))

@@ -12,6 +12,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from app.model.decision import Decision
 from app.serving.admission import Admission
 from app.serving.served_model import Answer, ServedModel
 
@@ -57,6 +58,10 @@ class Metrics:
             "prediction_probability", "Predictions, by label and by its probability",
             ("label",), buckets=_PROBABILITIES, registry=registry,
         )  # fmt: skip
+        self._decisions = Counter(
+            "decisions", "Predictions, by the decision on them: accept, unsure or unknown",
+            ("decision",), registry=registry,
+        )  # fmt: skip
         self._ends = Counter(
             "worker_ends", "Workers that ended and were replaced",
             ("reason",), registry=registry,
@@ -100,11 +105,13 @@ class Metrics:
         """Count a batch that the engine has run."""
         self._batch.observe(photos)
 
-    def count_answer(self, answer: Answer) -> None:
-        """Count a prediction, and the seconds of its stages."""
+    def count_answer(self, answer: Answer, decision: Decision | None) -> None:
+        """Count a prediction, the decision on it, and the seconds of its stages."""
         self._queue.observe(answer.queue)
         self._decode.observe(answer.decode)
         self._infer.observe(answer.infer)
+        if decision:
+            self._decisions.labels(decision.verdict).inc()
         self._probability.labels(answer.prediction.label).observe(answer.prediction.probability)
 
     def text(self) -> bytes:

@@ -182,7 +182,7 @@ class WorkerPool:
         batch = self._release(self._workers[process])
         for place, (task, members) in enumerate(zip(batch, answers, strict=True)):
             self._settle(task, Reply(members, blobs[place] if blobs else b""))
-        done = sum("outputs" in members for members in answers)
+        done = sum("values" in members for members in answers)
         if done:
             self._on_batch(done)
         self._dispatch()

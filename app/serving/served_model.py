@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.model.card import EXPLAIN, LITERT, Card
+from app.model.card import CALIBRATION, EXPLAIN, FAMILIARITY, LITERT, Card
+from app.model.decision import Decisions, Strictness
 from app.model.engine import Choice, Engine, choose, load_engine
 from app.model.golden import check_golden
+from app.model.network import Network, Output
 from app.model.prediction import Prediction, prediction
 from app.model.shared_file import SharedFile
 from app.model.version_folder import load_card, read_file
@@ -38,6 +40,7 @@ class Options:
         workers, most_large, deadline, on_batch, on_end: see `app.serving.pool.WorkerPool`.
         engine: see `app.model.engine.choose`.
         jobs, formats, max_pixels, photo_memory, photo_seconds: see `app.serving.worker.WorkerSpec`.
+        strictness: of decisions, instead of the card's.
     """
 
     workers: int
@@ -49,6 +52,7 @@ class Options:
     max_pixels: int
     photo_memory: int
     photo_seconds: float
+    strictness: Strictness = field(default_factory=Strictness)
     on_batch: Callable[[int], None] = lambda _: None
     on_end: Callable[[str], None] = lambda _: None
 
@@ -61,6 +65,7 @@ class ServedModel:
         folder: the version folder.
         card: its card.
         engine_name: what runs the network, litert or tensorflow.
+        decisions: what decides on its predictions.
         plots: the bytes of the card's plots, by name.
         pool: the workers.
     """
@@ -68,6 +73,7 @@ class ServedModel:
     folder: Path
     card: Card
     engine_name: str
+    decisions: Decisions
     plots: Mapping[str, bytes]
     pool: WorkerPool
     _engine: EngineQueue | None
@@ -86,8 +92,10 @@ class ServedModel:
         engine = None
         if name == "tensorflow":
             loaded = await asyncio.to_thread(_load_tensorflow, folder, card)
-            engine = EngineQueue(loaded, options.on_batch)
+            network = Network.of(card, loaded, files.get(FAMILIARITY))
+            engine = EngineQueue(network, options.on_batch)
             files.pop(LITERT)
+        decisions = Decisions(card, files.pop(CALIBRATION, None), options.strictness)
         plots = {name: files.pop(name) for name in list(files) if name.endswith(".png")}
         shared = {name: SharedFile(content) for name, content in files.items()}
         spec = WorkerSpec(
@@ -99,7 +107,7 @@ class ServedModel:
             options.on_end,
         )  # fmt: skip
         await pool.start()
-        return cls(folder, card, name, plots, pool, engine)
+        return cls(folder, card, name, decisions, plots, pool, engine)
 
     @property
     def waiting(self) -> int:
@@ -123,11 +131,12 @@ class ServedModel:
         decode = float(reply.members["decode"])
         if self._engine is not None:
             pixels = np.frombuffer(reply.blob, np.uint8).reshape(self.card.input.shape)
-            outputs, infer = await self._engine.run(pixels)
+            output, infer = await self._engine.run(pixels)
         else:
-            outputs, infer = reply.members["outputs"], float(reply.members["infer"])
+            output, infer = Output.from_json(reply.members), float(reply.members["infer"])
         queue = time.perf_counter() - arrived - decode - infer
-        return Answer(prediction(self.card, outputs), max(queue, 0.0), decode, infer)
+        answer = prediction(self.card, output.values, output.familiar)
+        return Answer(answer, max(queue, 0.0), decode, infer)
 
     def acquire(self) -> None:
         """A request begins to use it."""
@@ -155,7 +164,8 @@ class ServedModel:
 def _read(folder: Path) -> tuple[Card, dict[str, bytes]]:
     """A version's card, checked, and the files that serving needs: for LiteRT, and the plots."""
     card = load_card(folder)
-    wanted = [name for name in card.files if name in (LITERT, EXPLAIN) or name.endswith(".png")]
+    served = (LITERT, EXPLAIN, FAMILIARITY, CALIBRATION)
+    wanted = [name for name in card.files if name in served or name.endswith(".png")]
     return card, {name: read_file(folder / name, card.files[name]) for name in wanted}
 
 

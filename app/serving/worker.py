@@ -8,7 +8,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -127,11 +127,11 @@ class _Worker:
                 decoded.append(pixels)
         if decoded:
             began = time.perf_counter()
-            outputs = iter(self._classifier.engine.run(np.stack(decoded), alone).tolist())
+            outputs = iter(self._classifier.network.run(np.stack(decoded), alone))
             infer = time.perf_counter() - began
             for answer in answers:
                 if "error" not in answer:
-                    answer |= {"outputs": next(outputs), "infer": infer}
+                    answer |= asdict(next(outputs)) | {"infer": infer}
         return answers
 
     def _decode(self, photo: bytes) -> tuple[dict[str, Any], np.ndarray | None]:

@@ -44,7 +44,7 @@ def find_duplicates(dataset: Dataset, cache: Path) -> list[Duplicate]:
     The perceptual hash is that of ImageHash. Source: C. Zauner, Implementation and benchmarking of
     perceptual image hash functions (2010). The hashes are kept in the folder `cache`.
     """
-    held_out = [*dataset.validation, *dataset.test]
+    held_out = [*dataset.validation, *dataset.calibration, *dataset.test]
     if not held_out:
         return []
     train_hashes = photo_hashes(dataset.train, "train", cache)

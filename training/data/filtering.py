@@ -56,7 +56,7 @@ def find_label_conflicts(dataset: Dataset) -> list[str]:
 
     These photos are only reported: dropping them silently would change the user's test set.
     """
-    held_out = [*dataset.validation, *dataset.test]
+    held_out = [*dataset.validation, *dataset.calibration, *dataset.test]
     copies: dict[str, dict[int, Sample]] = {}
     for sample in held_out:
         copies.setdefault(sample.sha256, {}).setdefault(sample.label, sample)

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.cli import CommandError
@@ -40,6 +40,8 @@ class Dataset:
     """Labelled photos in three subsets; `fingerprint` depends on every byte of every photo.
 
     `split_off` are the subsets whose photos were taken from train, as there was no such folder.
+    `calibration` are photos that were taken from validation for the thresholds, and `others`
+    pictures of nothing that is a class: those to learn from, and those to test with.
     """
 
     labels: tuple[str, ...]
@@ -48,6 +50,8 @@ class Dataset:
     test: list[Sample]
     fingerprint: str
     split_off: frozenset[str] = frozenset()
+    calibration: list[Sample] = field(default_factory=list)
+    others: tuple[list[Sample], list[Sample]] = ([], [])
 
 
 def fingerprint_of(files: Iterable[tuple[str, str]]) -> str:

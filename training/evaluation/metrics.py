@@ -48,7 +48,8 @@ class Evaluation:
 
     `truths` are the true labels, int64 (photos,), and `probabilities` float64 (photos, labels).
     `unreadable` are the photos that could not be decoded, class/name -> reason; the other
-    attributes do not contain them.
+    attributes do not contain them. `familiarity` is that of each photo, float64 (photos,), if the
+    model measures it.
     """
 
     labels: tuple[str, ...]
@@ -56,6 +57,7 @@ class Evaluation:
     truths: np.ndarray
     probabilities: np.ndarray
     unreadable: dict[str, str]
+    familiarity: np.ndarray | None = None
 
     @property
     def samples(self) -> int:

@@ -19,11 +19,11 @@ def convert(source: str, litert: str, explain: str) -> None:
     import tensorflow as tf
 
     from training.networks.half import is_half
-    from training.publishing.explain_outputs import add_explain_outputs
+    from training.publishing.explain_outputs import add_explain_outputs, show_features
     from training.publishing.optimize import optimize
 
     network = keras.saving.load_model(source, compile=False, safe_mode=True)
-    optimize(network).export(litert, format="litert", verbose=False)
+    show_features(optimize(network)).export(litert, format="litert", verbose=False)
     half: dict[str, Any] = {
         "optimizations": [tf.lite.Optimize.DEFAULT],
         "target_spec": {"supported_types": [tf.float16]},

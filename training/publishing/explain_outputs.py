@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from app.model.explainer import BIAS, EVIDENCE, LOGITS, PROBABILITIES, linear
+from app.model.explainer import BIAS, EVIDENCE, LOGITS, linear
+from app.model.forward import FEATURES, PROBABILITIES
 
 _FEATURE_MAP_LAYERS = (
     layers.Conv2D, layers.DepthwiseConv2D, layers.BatchNormalization, layers.ReLU,
@@ -42,6 +43,20 @@ def add_explain_outputs(network: keras.Model) -> keras.Model:
             names = (linear(layer.name), layer.name)
             outputs |= {name: tensors[name] for name in names if name in tensors}
     return keras.Model(inputs, outputs, name=network.name)
+
+
+def show_features(network: keras.Model) -> keras.Model:
+    """Build the network from which `model.tflite` is converted.
+
+    Outputs, by name:
+        probabilities: float32 (photos, outputs).
+        features: the inputs of the last layer, float32 (photos, features), if it has one input.
+    """
+    last = network.layers[-1].input
+    outputs = {PROBABILITIES: network.output}
+    if getattr(last, "ndim", 0) == 2:
+        outputs[FEATURES] = last
+    return keras.Model(network.input, outputs, name=network.name)
 
 
 def _split_activations(network: keras.Model) -> tuple[dict[str, Any], Any]:

@@ -12,8 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, Golden, Input, Layer
+from app.model.card import CALIBRATION, CARD, EXPLAIN, KERAS, LITERT, Card, Golden, Input, Layer
 from app.model.classifier import Classifier
+from app.model.conformal import ConformalSets
 from app.model.golden import golden_pixels
 from app.model.version_folder import load_card, sha256, versions
 from training.atomic import atomic_folder, write_text
@@ -27,6 +28,7 @@ from training.loop.checkpoint import EpochMetrics
 from training.networks.flops import multiply_adds
 from training.publishing import model_card
 from training.publishing.litert import check_explanation, export_litert
+from training.publishing.thresholds import measure_thresholds, write_thresholds
 
 _GOLDEN_SEEDS = (0, 1, 2, 3)
 _LAYER_SETTINGS = (
@@ -40,7 +42,8 @@ class TrainingResult:
     """The result of a training; `recipe` and `data` describe it on the card.
 
     `network` is uncompiled, so that no optimizer state is saved. `kept_epoch` is the epoch of its
-    weights, counted from 1. `cross_validated` is the evaluation of a data set without test photos.
+    weights, counted from 1. `out_of_fold` are answers for the training photos of networks that did
+    not see them; they take the place of photos that are missing for the thresholds or the test.
     """
 
     network: keras.Model
@@ -50,7 +53,7 @@ class TrainingResult:
     data: dict[str, str | int]
     history: Sequence[EpochMetrics]
     kept_epoch: int
-    cross_validated: Evaluation | None = None
+    out_of_fold: Evaluation | None = None
 
 
 def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Path, Evaluation]:
@@ -83,20 +86,29 @@ def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Pa
         threads = os.cpu_count() or 1
         classifier = Classifier.load(folder, engine="litert", threads=threads)
         check_explanation(folder, card)
+        thresholds = write_thresholds(folder, classifier, dataset, trained.out_of_fold)
+        if thresholds:
+            card = _write_card(folder, card.model_copy(update={"thresholds": thresholds}))
+            classifier = Classifier.load(folder, engine="litert", threads=threads)
         metrics = {}
         if dataset.validation:
             validation = evaluate(classifier, dataset.validation, "validating")
             metrics = card_metrics(validation, "validation")
-        if trained.cross_validated is None:
+        if dataset.test or trained.out_of_fold is None:
             evaluation = evaluate(classifier, dataset.test, "testing")
             metrics = card_metrics(evaluation, "test") | metrics
+            if thresholds:
+                sets = ConformalSets.read((folder / CALIBRATION).read_bytes(), card)
+                found = measure_thresholds(classifier, sets, evaluation, dataset.others[1])
+                thresholds = thresholds.model_copy(update=found)
         else:
-            evaluation = trained.cross_validated
+            evaluation = trained.out_of_fold
             metrics = card_metrics(evaluation, model_card.CROSS_VALIDATED) | metrics
         plots.evaluation_plots(evaluation, folder / model_card.EVALUATION)
         card = card.model_copy(
             update={
                 "metrics": metrics,
+                "thresholds": thresholds,
                 "confusion": tuple(tuple(row) for row in evaluation.confusion.tolist()),
             }
         )

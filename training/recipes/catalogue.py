@@ -73,6 +73,7 @@ TRANSFER = Recipe(
     backbone="efficientnet-lite0",
     minutes=4.0,
     frozen=("stem", "block_00", "block_01", "block_02", "block_03", "block_04"),
+    decides=True,
 )
 """The default recipe: EfficientNet-Lite0 with ImageNet weights, a linear head, and fine-tuning.
 
@@ -180,6 +181,7 @@ DIGITS = Recipe(
     batch_size=64,
     optimizer="rmsprop",
     learning_rate=1e-3,
+    decides=True,
 )
 """The lecture's network for handwritten digits.
 

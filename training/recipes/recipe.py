@@ -36,6 +36,7 @@ class Recipe:
             and `epochs` is the most that it does.
         minutes: of fine-tuning; 0 is the head alone.
         frozen: the first words of the names of layers that fine-tuning leaves as they are.
+        decides: publish thresholds, so that the model says when it does not know.
     """
 
     name: str
@@ -67,3 +68,4 @@ class Recipe:
     backbone: str | None = None
     minutes: float = 0.0
     frozen: tuple[str, ...] = ()
+    decides: bool = False

@@ -35,8 +35,8 @@ class Transferred:
         strength: of the head's regularisation, as scikit-learn's C.
         training: the features of the training photos.
         photos: the numbers of readable photos in train and validation.
-        cross_validated: the answers for all photos of heads that were not fitted on them, if the
-            data set is too small to hold some out; else None.
+        out_of_fold: the answers for the training photos of heads that were not fitted on them, if
+            the data set is too small to hold some out for the thresholds; else None.
         unreadable: the photos that were left out, class/name -> reason.
     """
 
@@ -47,7 +47,7 @@ class Transferred:
     strength: float
     training: Features
     photos: tuple[int, int]
-    cross_validated: Evaluation | None
+    out_of_fold: Evaluation | None
     unreadable: dict[str, str]
 
 
@@ -127,7 +127,7 @@ def transfer(
         strength=head.strength,
         training=training,
         photos=(len(training.samples), len(validation.samples)),
-        cross_validated=None if dataset.test else _evaluation(dataset, training, best),
+        out_of_fold=None if dataset.calibration else _out_of_fold(dataset, training, head),
         unreadable=training.unreadable | validation.unreadable,
     )
 
@@ -196,8 +196,10 @@ def _served(
     return served
 
 
-def _evaluation(dataset: Dataset, training: Features, judged: _Candidate) -> Evaluation:
+def _out_of_fold(dataset: Dataset, training: Features, head: Head) -> Evaluation:
     """Return the cross-validated answers for the training photos."""
+    logits = out_of_fold_logits(training.values, training.labels, head.strength)
+    judged = _Candidate(logits, training.labels, 0)
     return Evaluation(
         labels=dataset.labels,
         names=tuple(sample.name for sample in training.samples),

@@ -5,7 +5,7 @@ from fastapi.responses import PlainTextResponse
 
 from app.api import problems
 from app.api.deps import prefers
-from app.api.schemas import Accepts, ModelBody
+from app.api.schemas import Accepts, DecisionsBody, ModelBody
 from app.serving.served_model import ServedModel
 from app.settings import Settings
 
@@ -31,6 +31,7 @@ async def model(request: Request) -> Response:
     body = ModelBody(
         **dict(served.card),
         engine=served.engine_name,
+        decisions=_decisions(served),
         accepts=Accepts(
             formats=settings.formats,
             max_bytes=settings.max_bytes,
@@ -39,6 +40,13 @@ async def model(request: Request) -> Response:
         ),
     )
     return Response(body.model_dump_json(), media_type="application/json", headers=headers)
+
+
+def _decisions(served: ServedModel) -> DecisionsBody | None:
+    smallest, defaults = served.decisions.smallest_error, served.decisions.defaults
+    if smallest is None:
+        return None
+    return DecisionsBody(smallest_error=smallest, **vars(defaults))
 
 
 @router.get(

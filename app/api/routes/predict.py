@@ -9,11 +9,12 @@ from fastapi import APIRouter, Request, Response
 from app.api import errors, problems
 from app.api.deps import STATUSES, disconnected
 from app.api.problems import Problem
-from app.api.schemas import PredictionBody, PredictionsBody, prediction
+from app.api.schemas import PredictionBody, PredictionsBody, decided, prediction
+from app.api.thresholds import PARAMETERS, requested
 from app.api.uploads.reader import PHOTO_BODY, PHOTOS_BODY, read_photo, read_photos
 from app.imaging.errors import PhotoError
-from app.model.card import Card
-from app.serving.served_model import Answer
+from app.model.decision import Strictness
+from app.serving.served_model import Answer, ServedModel
 
 router = APIRouter()
 
@@ -23,18 +24,17 @@ router = APIRouter()
     summary="Classify one photo",
     response_model=PredictionBody,
     responses=problems.responses(*STATUSES),
-    openapi_extra={"requestBody": PHOTO_BODY},
+    openapi_extra={"requestBody": PHOTO_BODY, "parameters": PARAMETERS},
 )
 async def predict(request: Request) -> Response:
     """Send it as the multipart field `file`, as a raw `image/*` body, or in JSON."""
     state, settings = request.state, request.app.state.settings
+    strictness = requested(request, state.model)
     data = await read_photo(request, settings.max_bytes)
     answer = await state.predictor.predict(state.model, data, partial(disconnected, request))
-    request.app.state.metrics.count_answer(answer)
     stages = (("queue", answer.queue), ("decode", answer.decode), ("infer", answer.infer))
     timing = ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in stages)
-    body = prediction(state.model.card, answer.prediction)
-    return _json(body, {"Server-Timing": timing})
+    return _json(_answered(request, answer, strictness), {"Server-Timing": timing})
 
 
 @router.post(
@@ -42,11 +42,12 @@ async def predict(request: Request) -> Response:
     summary="Classify several photos",
     response_model=PredictionsBody,
     responses=problems.responses(*STATUSES),
-    openapi_extra={"requestBody": PHOTOS_BODY},
+    openapi_extra={"requestBody": PHOTOS_BODY, "parameters": PARAMETERS},
 )
 async def predict_batch(request: Request) -> Response:
     """Send them as multipart fields `files`, or in JSON; each is answered for itself."""
     state, settings = request.state, request.app.state.settings
+    strictness = requested(request, state.model)
     photos = await read_photos(request, settings.max_bytes, settings.max_batch)
     usable = [photo for photo in photos if isinstance(photo, bytes)]
     wait = partial(disconnected, request)
@@ -55,14 +56,20 @@ async def predict_batch(request: Request) -> Response:
     for photo in photos:
         outcome = photo if isinstance(photo, Problem) else next(answers)
         if isinstance(outcome, Answer):
-            request.app.state.metrics.count_answer(outcome)
-        bodies.append(_entry(state.model.card, outcome))
+            bodies.append(_answered(request, outcome, strictness))
+        else:
+            bodies.append(_problem(outcome))
     return _json({"predictions": bodies})
 
 
-def _entry(card: Card, outcome: Answer | PhotoError | Problem) -> dict[str, Any]:
-    if isinstance(outcome, Answer):
-        return prediction(card, outcome.prediction)
+def _answered(request: Request, answer: Answer, strictness: Strictness) -> dict[str, Any]:
+    model: ServedModel = request.state.model
+    decision = model.decisions.decide(answer.prediction, strictness)
+    request.app.state.metrics.count_answer(answer, decision)
+    return prediction(model.card, answer.prediction) | decided(answer.prediction, decision)
+
+
+def _problem(outcome: PhotoError | Problem) -> dict[str, Any]:
     problem = outcome if isinstance(outcome, Problem) else errors.from_photo_error(outcome)
     return problems.details(problem)
 

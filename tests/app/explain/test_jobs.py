@@ -71,7 +71,7 @@ def test_the_layers_are_the_strips_of_the_feature_maps(classifier: Classifier) -
 def test_what_is_wrong_with_a_photo_is_told_as_in_decoding(
     classifier: Classifier, job: str
 ) -> None:
-    small = Classifier(classifier.card, classifier.engine, 9, explainer=classifier.explainer)
+    small = Classifier(classifier.card, classifier.network, 9, explainer=classifier.explainer)
     for who, data, error in (
         (classifier, b"", EmptyPhoto),
         (classifier, PHOTO[:100], BrokenPhoto),
@@ -84,4 +84,4 @@ def test_what_is_wrong_with_a_photo_is_told_as_in_decoding(
 @pytest.mark.parametrize("job", JOBS)
 def test_a_version_without_explanations_says_so(classifier: Classifier, job: str) -> None:
     with pytest.raises(NotExplainable):
-        JOBS[job](Classifier(classifier.card, classifier.engine), PHOTO)
+        JOBS[job](Classifier(classifier.card, classifier.network), PHOTO)

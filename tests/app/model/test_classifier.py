@@ -16,8 +16,10 @@ from app.model import classifier as module
 from app.model.card import CARD, EXPLAIN, LITERT, Card, Golden, Input, ModelError
 from app.model.classifier import Classifier
 from app.model.explainer import NotExplainable
+from app.model.forward import Forward
 from app.model.golden import check_golden
 from app.model.litert import LiteRTEngine
+from app.model.network import Network
 from app.model.prediction import prediction
 from app.model.shared_file import SharedFile
 from app.model.version_folder import load_card
@@ -25,18 +27,24 @@ from tests import pictures
 from tests.conftest import ROOT, striped
 from tests.versions import DIGITS, publish
 
+PHOTO = pictures.encode(pictures.gradient())
+
 
 class Fixed:
     """An engine that answers the same to everything."""
 
     name = "fixed"
     max_batch = 1
+    features = 0
 
     def __init__(self, *outputs: float) -> None:
         self._outputs = np.array([outputs], np.float32)
 
     def run(self, batch: np.ndarray, alone: bool = False) -> np.ndarray:  # noqa: ARG002 - Engine's
         return np.repeat(self._outputs, len(batch), axis=0)
+
+    def forward(self, batch: np.ndarray, alone: bool = False) -> Forward:
+        return Forward(self.run(batch, alone), None)
 
     def warm(self) -> None:
         pass
@@ -55,7 +63,9 @@ def test_one_sigmoid_is_the_probability_of_the_second_label(
     card: Card, output: float, label: str, probability: float
 ) -> None:
     two = card.model_copy(update={"labels": ("cat", "dog"), "activation": "sigmoid"})
-    got = Classifier(two, Fixed(output)).predict(pictures.encode(pictures.gradient()))
+    got = Classifier(two, Network(Fixed(output), None)).predict(
+        pictures.encode(pictures.gradient())
+    )
     assert got.label == label
     assert got.probability == pytest.approx(probability)
     assert sum(got.probabilities.values()) == 1
@@ -63,7 +73,9 @@ def test_one_sigmoid_is_the_probability_of_the_second_label(
 
 
 def test_a_softmax_has_a_probability_a_label(card: Card) -> None:
-    got = Classifier(card, Fixed(0.2, 0.5, 0.3)).predict(pictures.encode(pictures.gradient()))
+    got = Classifier(card, Network(Fixed(0.2, 0.5, 0.3), None)).predict(
+        pictures.encode(pictures.gradient())
+    )
     assert got.label == "level"
     assert got.probabilities == pytest.approx({"down": 0.2, "level": 0.5, "slope": 0.3})
 
@@ -128,7 +140,9 @@ def test_the_card_decides_the_size(card: Card) -> None:
             return super().run(batch, alone)
 
     other = card.model_copy(update={"input": Input(height=20, width=30, channels=3)})
-    Classifier(other, Spy(0.2, 0.5, 0.3)).predict(pictures.encode(pictures.gradient()))
+    Classifier(other, Network(Spy(0.2, 0.5, 0.3), None)).predict(
+        pictures.encode(pictures.gradient())
+    )
     assert sizes == [(1, 20, 30, 3)]
 
 
@@ -152,7 +166,7 @@ def test_loading_and_making_a_classifier_pass_everything_on(
     newer = Classifier.load(tmp_path)
     first, second = tmp_path / "1", tmp_path / "2"
     assert engines == [(first, older.card, "litert", 3), (second, newer.card, "auto", 1)]
-    assert checked == [(older.card, older.engine), (newer.card, newer.engine)]
+    assert checked == [(older.card, older.network.engine), (newer.card, newer.network.engine)]
     assert (older.max_pixels, older.formats) == (77, ("PNG", "GIF"))
     pixels = np.zeros((28, 28, 1), np.uint8)
     assert older.explainer.terms(pixels).logits.shape == (10,)
@@ -194,7 +208,7 @@ def test_files_that_do_not_answer_as_the_card_says_are_refused() -> None:
 
 
 def test_the_memory_for_a_photo_can_be_changed(card: Card) -> None:
-    classifier = Classifier(card, Fixed(), memory=10)
+    classifier = Classifier(card, Network(Fixed(), None), memory=10)
     data = pictures.encode(pictures.noise(1, 500, 500), "BMP")
     with pytest.raises(TooExpensive):
         classifier.pixels(data)
@@ -203,7 +217,7 @@ def test_the_memory_for_a_photo_can_be_changed(card: Card) -> None:
 
 
 def test_pixels_keep_to_the_limits_of_the_classifier(card: Card) -> None:
-    classifier = Classifier(card, Fixed(), max_pixels=99, formats=("PNG",))
+    classifier = Classifier(card, Network(Fixed(), None), max_pixels=99, formats=("PNG",))
     assert classifier.pixels(pictures.encode(pictures.noise(1, 11, 9))).shape == (28, 28, 1)
     with pytest.raises(TooManyPixels):
         classifier.pixels(pictures.encode(pictures.noise(1, 10, 10)))
@@ -219,7 +233,7 @@ def test_the_engine_is_told_whether_the_batch_is_alone(card: Card) -> None:
             told.append(alone)
             return super().run(batch)
 
-    classifier = Classifier(card, Spy(0.2, 0.5, 0.3))
+    classifier = Classifier(card, Network(Spy(0.2, 0.5, 0.3), None))
     batch = np.zeros((2, 28, 28, 1), np.uint8)
     assert len(classifier.predict_pixels(batch)) == 2
     classifier.predict_pixels(batch, True)

@@ -26,7 +26,7 @@ def test_the_shipped_files_add_up_and_agree_with_what_is_served(name: str) -> No
     shape = classifier.card.input
     size = (20, shape.height, shape.width, shape.channels)
     batch = np.random.default_rng(1).integers(0, 256, size, np.uint8)
-    for photo, outputs in zip(batch, classifier.engine.run(batch), strict=True):
+    for photo, outputs in zip(batch, classifier.network.engine.run(batch), strict=True):
         terms = classifier.explainer.terms(photo)
         assert terms.probabilities == pytest.approx(outputs, abs=1e-6)
         total = terms.maps.sum((0, 1), np.float64) + terms.bias

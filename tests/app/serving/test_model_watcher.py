@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from app.model.card import CARD, ModelError
+from app.model.decision import Decisions
 from app.model.version_folder import find_version, load_card
 from app.serving.metrics import Metrics
 from app.serving.model_watcher import ModelWatcher
@@ -39,8 +40,9 @@ class Pool:
 
 def load(path: Path, version: int | None = None) -> ServedModel:
     folder = find_version(path, version)
+    card = load_card(folder)
     pool = cast(WorkerPool, Pool())
-    return ServedModel(folder, load_card(folder), "litert", {}, pool, None)
+    return ServedModel(folder, card, "litert", Decisions(card, None), {}, pool, None)
 
 
 async def load_later(path: Path) -> ServedModel:

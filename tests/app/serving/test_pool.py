@@ -27,7 +27,7 @@ def test_the_answers_are_those_of_the_classifier(stripes_model: Path) -> None:
         async with running(stripes_model) as pool:
             tasks = [pool.submit(CLASSIFY, photo) for photo in PHOTOS]
             replies = await asyncio.gather(*(task.future for task in tasks))
-            outputs = [reply.members["outputs"] for reply in replies]
+            outputs = [reply.members["values"] for reply in replies]
             for values, one in zip(outputs, expected, strict=True):
                 found = prediction(classifier.card, values)
                 assert found.label == one.label

@@ -46,7 +46,7 @@ def samples(*answers: tuple[int, str]) -> list[Sample]:
 def scripted() -> Scripted:
     real = Classifier.load(DIGITS)
     labels = {"labels": ("down", "level", "slope")}
-    return Scripted(real.card.model_copy(update=labels), real.engine)
+    return Scripted(real.card.model_copy(update=labels), real.network)
 
 
 def test_accuracy_confusion_and_log_loss(scripted: Scripted) -> None:

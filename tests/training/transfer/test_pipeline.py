@@ -55,7 +55,7 @@ def test_zero_minutes_are_the_head_alone(dataset: Dataset, cache: Path, tmp_path
     found = run(replace(RECIPE, minutes=0.0), dataset, cache, tmp_path)
     assert (found.kept_epoch, len(found.history)) == (0, 1)
     assert found.history[0]["val_accuracy"] == 1.0
-    assert found.cross_validated is None
+    assert found.out_of_fold is None
     assert found.photos == (56, 12)
     assert found.network.input_shape == (None, 96, 96, 3)
     assert is_half(found.network)
@@ -96,7 +96,7 @@ def test_a_small_set_is_cross_validated(cache: Path, tmp_path: Path) -> None:
     found = run(RECIPE, merge_small(open_dataset(folder)), cache, tmp_path / "run")
     assert found.kept_epoch == 0, "nothing could judge a fine-tuning"
     assert found.photos == (30, 0)
-    evaluation = found.cross_validated
+    evaluation = found.out_of_fold
     assert evaluation is not None
     assert evaluation.samples == 30
     assert evaluation.accuracy.value > 0.8

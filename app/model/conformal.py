@@ -1,0 +1,71 @@
+"""Sets of labels that hold the true one at a chosen error rate.
+
+Class-conditional split conformal prediction: a label is in the set if photos of that class with so
+low a probability of their label are not rarer than the error rate. Sources: V. Vovk et al.,
+Algorithmic learning in a random world (2005); V. Vovk, Conditional validity of inductive conformal
+predictors (2012).
+"""
+
+import io
+import zipfile
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.model.card import CALIBRATION, Card, ModelError
+
+
+class ConformalSets:
+    """The probabilities that calibration photos got for their true label, by label.
+
+    Args:
+        probabilities: float (photos,).
+        labels: integers (photos,), the true labels; each label has a photo at least.
+    """
+
+    def __init__(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
+        count = int(labels.max()) + 1
+        self._sorted = [np.sort(probabilities[labels == label]) for label in range(count)]
+
+    @classmethod
+    def read(cls, content: bytes, card: Card) -> "ConformalSets":
+        """From the bytes of the version's `calibration.npz`.
+
+        Raises:
+            ModelError: the file is not readable, or does not fit to the card.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                probabilities, labels = arrays["probabilities"], arrays["labels"]
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise ModelError(f"{CALIBRATION}: not readable ({error}). Retrain.") from error
+        every = np.arange(len(card.labels))
+        fits = probabilities.shape == labels.shape and np.array_equal(np.unique(labels), every)
+        if not fits:
+            raise ModelError(f"{CALIBRATION}: it does not have photos of every label. Retrain.")
+        return cls(probabilities, labels)
+
+    @property
+    def smallest_error(self) -> float:
+        """The lowest error rate that so many photos can promise for every label."""
+        return 1 / (min(map(len, self._sorted)) + 1)
+
+    def p_values(self, probabilities: Sequence[float]) -> list[float]:
+        """For each label, how usual so low a probability is for photos of that class, 0 to 1."""
+        return [
+            float((np.searchsorted(known, value, "right") + 1) / (len(known) + 1))
+            for known, value in zip(self._sorted, probabilities, strict=True)
+        ]
+
+    def labels(self, probabilities: Sequence[float], error: float) -> list[int]:
+        """The labels in the set, the most probable first.
+
+        The most probable label is always in it: a set without a label would help nobody.
+
+        Args:
+            probabilities: one for each label.
+            error: the share of photos whose true label may be missing, from `smallest_error`.
+        """
+        ranked = sorted(range(len(probabilities)), key=lambda place: -probabilities[place])
+        values = self.p_values(probabilities)
+        return [place for place in ranked if values[place] > error or place == ranked[0]]

@@ -1,0 +1,155 @@
+"""How familiar a photo is: the share of known photos that are at most as familiar to the network.
+
+The score of a photo has two terms, both of the network's features, scaled to unit length:
+
+- the Mahalanobis distance from the nearest class. Outside of the leading components of the training
+  features, every direction has the same variance. Sources: K. Lee et al., A simple unified
+  framework for detecting out-of-distribution samples and adversarial attacks (2018); M. Müller and
+  M. Hein, Mahalanobis++ (2025) for the unit length; M. Tipping and C. Bishop, Probabilistic
+  principal component analysis (1999) for the covariance.
+- the cosine similarity to the most similar training photo, within those components. Source: Y. Sun
+  et al., Out-of-distribution detection with deep nearest neighbors (2022).
+
+Each term counts in units of its spread over known photos, and the score is their sum. If the
+training had pictures of other things, a third term tells those from known photos.
+"""
+
+import io
+import zipfile
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from app.model.card import FAMILIARITY, Card, ModelError
+
+
+class Familiar(NamedTuple):
+    """How familiar a photo is.
+
+    Attributes:
+        share: of known photos that are at most as familiar, 0 to 1.
+        nearest: the label of the most similar training photo, an index into the card's labels.
+        similarity: the cosine similarity to it, -1 to 1.
+    """
+
+    share: float
+    nearest: int
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """What the score needs; the arrays of `familiarity.npz`.
+
+    Attributes:
+        mean: float32 (features,), of the training photos' features of unit length.
+        basis: float16 (features, components), their leading components.
+        centres: float32 (labels, components), the mean of each class within the components.
+        whitening: float32 (components, components); it makes the covariance around the centres that
+            of independent values with variance 1.
+        residual: float32 (), the variance in each direction outside of the components.
+        bank: int8 (photos, components), training photos within the components, scaled.
+        bank_labels: uint16 (photos,).
+        scales: float32 (terms, 2), the middle and the spread of each term over known photos.
+        other: float32 (features + 1,), weights and bias of the logit of "known" against other
+            pictures; empty if the training had none.
+        known: float32 (photos,), the scores of known photos, ascending.
+    """
+
+    mean: np.ndarray
+    basis: np.ndarray
+    centres: np.ndarray
+    whitening: np.ndarray
+    residual: np.ndarray
+    bank: np.ndarray
+    bank_labels: np.ndarray
+    scales: np.ndarray
+    other: np.ndarray
+    known: np.ndarray
+
+    def __post_init__(self) -> None:
+        unit = self.bank.astype(np.float32)
+        unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1)
+        # Frozen for callers; these two are derived from the fields once.
+        object.__setattr__(self, "_bank", np.ascontiguousarray(unit.T))
+        object.__setattr__(self, "_basis", self.basis.astype(np.float32))
+
+    @classmethod
+    def read(cls, content: bytes, card: Card) -> "Familiarity":
+        """From the bytes of the version's `familiarity.npz`.
+
+        Raises:
+            ModelError: the arrays do not fit together, or not to the card.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                found = {field.name: arrays[field.name] for field in fields(cls)}
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise ModelError(f"{FAMILIARITY}: not readable ({error}). Retrain.") from error
+        features, components = found["basis"].shape if found["basis"].ndim == 2 else (0, 0)
+        photos, terms = len(found["bank"]), 3 if found["other"].size else 2
+        expected = {
+            "mean": (features,), "basis": (features, components),
+            "centres": (len(card.labels), components), "whitening": (components, components),
+            "residual": (), "bank": (photos, components), "bank_labels": (photos,),
+            "scales": (terms, 2), "other": (features + 1 if terms == 3 else 0,),
+            "known": (len(found["known"]),),
+        }  # fmt: skip
+        for name, shape in expected.items():
+            if found[name].shape != shape or (not found[name].size and name != "other"):
+                raise ModelError(
+                    f"{FAMILIARITY}: {name} has the shape {found[name].shape}, expected {shape}. "
+                    "Publish the version again with training.fit."
+                )
+        if found["bank_labels"].max() >= len(card.labels):
+            raise ModelError(f"{FAMILIARITY}: a label that is not on the card. Retrain.")
+        return cls(**found)
+
+    @property
+    def features(self) -> int:
+        """The number of features that it needs."""
+        return len(self.mean)
+
+    def measure(self, features: np.ndarray) -> list[Familiar]:
+        """How familiar photos are, from their features: float32 (photos, features)."""
+        terms, nearest, similarity = self.terms(features)
+        shares = np.searchsorted(self.known, self.score(terms), "right") / len(self.known)
+        labels = self.bank_labels[nearest]
+        rows = zip(shares.tolist(), labels.tolist(), similarity.tolist(), strict=True)
+        return [Familiar(*row) for row in rows]
+
+    def score(self, terms: np.ndarray) -> np.ndarray:
+        """The score of photos from their terms, float32 (photos,); higher is more familiar."""
+        middle, spread = self.scales.T
+        return np.asarray(((terms - middle) / spread).sum(axis=1), np.float32)
+
+    def terms(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The terms of the score, each higher for what is more familiar.
+
+        Returns:
+            The terms, float32 (photos, terms); the most similar photo's place in the bank, and
+            the similarity to it, float32 (photos,).
+        """
+        length = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+        centred = features / length - self.mean
+        inside: np.ndarray = centred @ self._basis  # type: ignore[attr-defined]
+        terms = [-self._distance(centred, inside)]
+        unit = inside / np.maximum(np.linalg.norm(inside, axis=1, keepdims=True), 1e-12)
+        similarities: np.ndarray = unit @ self._bank  # type: ignore[attr-defined]
+        nearest = similarities.argmax(axis=1)
+        similarity = similarities[np.arange(len(nearest)), nearest]
+        terms.append(similarity)
+        if self.other.size:
+            terms.append(centred @ self.other[:-1] + self.other[-1])
+        return np.stack(terms, axis=1), nearest, similarity
+
+    def _distance(self, centred: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        """The squared Mahalanobis distance from the nearest class, float32 (photos,)."""
+        outside = np.square(centred).sum(axis=1) - np.square(inside).sum(axis=1)
+        whitened = inside @ self.whitening
+        centres = self.centres @ self.whitening
+        # |a - b|^2 = |a|^2 - 2 a b + |b|^2, without an array of (photos, labels, components).
+        gaps = np.square(centres).sum(axis=1) - 2 * whitened @ centres.T
+        squares = np.square(whitened).sum(axis=1) + gaps.min(axis=1)
+        return np.asarray(squares + np.maximum(outside, 0) / self.residual, np.float32)
