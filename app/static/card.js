@@ -1,14 +1,17 @@
 // The model card: figures with their number of photos, and plots.
 
 import { element, grouped } from "./dom.js";
+import { row, scroller, table } from "./tables.js";
+import { thresholdsOf } from "./thresholds.js";
 
-/** The card's figures, confusion table, plots and recipe. */
+/** The card's figures, confusion table, thresholds, plots and recipe. */
 export function cardOf(card) {
   return element(
     "div",
     {},
     headline(card),
     element("div", { className: "columns" }, ...[figures(card), confusion(card)].filter(Boolean)),
+    thresholdsOf(card),
     ...plots(card),
     making(card),
   );
@@ -18,9 +21,10 @@ function headline(card) {
   const accuracy = card.metrics.test_accuracy;
   if (!accuracy) return null;
   const share = `${(100 * accuracy.value).toFixed(1)} %`;
-  const words =
-    `${share} of ${grouped(accuracy.samples)} test photos are answered right. ` +
-    "Every picture gets one of the labels, also one that shows none of them.";
+  const others = card.decisions?.min_familiarity
+    ? "A picture that is too unlike the training photos is answered as unknown."
+    : "Every picture gets one of the labels, also one that shows none of them.";
+  const words = `${share} of ${grouped(accuracy.samples)} test photos are answered right. ${others}`;
   return element("p", { className: "lead", textContent: words });
 }
 
@@ -77,22 +81,3 @@ function making(card) {
 }
 
 const round = (value) => value.toFixed(4);
-
-function row(head, ...values) {
-  const cells = values.map((value) => element("td", { className: "number", textContent: value }));
-  return element("tr", {}, element("th", { scope: "row", textContent: head }), ...cells);
-}
-
-function table(heads, rows, className = "") {
-  const cells = heads.map((text) => element("th", { scope: "col", textContent: text }));
-  return element("table", { className }, element("thead", {}, element("tr", {}, ...cells)), element("tbody", {}, ...rows));
-}
-
-function scroller(title, content) {
-  return element(
-    "div",
-    {},
-    element("h3", { textContent: title }),
-    element("div", { className: "scroller", tabIndex: 0, role: "region", ariaLabel: title }, content),
-  );
-}

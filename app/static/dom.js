@@ -28,6 +28,9 @@ export function percent(value) {
   return `${(100 * value).toFixed(1)} %`;
 }
 
+/** 0.05 as "5 %", 0.005 as "0.5 %": a figure that somebody chose, not one that was measured. */
+export const rate = (value) => `${Number((100 * value).toFixed(2))} %`;
+
 export const grouped = (number) => number.toLocaleString("en");
 
 /** 2.8 as "+2.80", with a real minus sign. */

@@ -2,7 +2,8 @@
 
 import { explain, model } from "./api.js";
 import { cardOf } from "./card.js";
-import { byId, element, grouped, percent } from "./dom.js";
+import { inBrief } from "./decision.js";
+import { byId, element, grouped } from "./dom.js";
 import { square } from "./drawing.js";
 import { listen } from "./intake.js";
 import { network } from "./network.js";
@@ -12,6 +13,8 @@ import { Result } from "./result.js";
 
 const ask = queue(2); // requests at a time
 const results = new Set();
+const asked = model();
+const errorRate = asked.then(({ decisions }) => decisions?.error ?? null).catch(() => null);
 let open = 0;
 
 function take(files) {
@@ -32,8 +35,8 @@ async function work(result) {
       return explain(result.photo);
     });
     await shown;
-    result.fill(answer);
-    tellProgress(`${result.photo.name}: ${answer.label}, ${percent(answer.probability)}`);
+    result.fill(answer, await errorRate);
+    tellProgress(`${result.photo.name}: ${inBrief(answer)}`);
   } catch (problem) {
     await shown;
     result.fail(problem);
@@ -76,8 +79,10 @@ function takeDrawings() {
     tidy();
     result.show(canvas);
     try {
-      result.fill(await ask(() => explain(file)));
-      tellProgress("Your drawing was read");
+      const drawn = await ask(() => explain(file));
+      result.fill(drawn, await errorRate);
+      const doubtful = ["unsure", "unknown"].includes(drawn.decision);
+      tellProgress(doubtful ? `Your drawing: ${inBrief(drawn)}` : "Your drawing was read");
     } catch (problem) {
       result.fail(problem);
       tellProgress(problem.title);
@@ -88,15 +93,16 @@ function takeDrawings() {
 
 async function showModel() {
   try {
-    const card = await model();
+    const card = await asked;
     const megabytes = Math.round(card.accepts.max_bytes / 2 ** 20);
     byId("model-name").textContent = `${card.name}, version ${card.version}`;
     byId("accepts").textContent =
       `${card.accepts.formats.join(", ")}; up to ${megabytes} MB and ` +
       `${Math.round(card.accepts.max_pixels / 1e6)} megapixels`;
+    const known = card.decisions ? ", says if it does not know" : "";
     byId("lead").textContent =
-      `Give it a photo. It answers ${listOf(card.labels)}, and shows which places of the photo ` +
-      "made the answer.";
+      `Give it a photo. It answers ${listOf(card.labels)}${known}, and shows which places of the ` +
+      "photo made the answer.";
     byId("network").replaceChildren(network(card));
     byId("card").replaceChildren(cardOf(card));
     if (card.input.channels === 1) takeDrawings();

@@ -1,5 +1,6 @@
 // The answer for one photo: the picture with its heatmap, the labels, the feature maps.
 
+import { verdict } from "./decision.js";
 import { compared, drawEvidence } from "./evidence.js";
 import { element, percent, signed } from "./dom.js";
 import { journey } from "./journey.js";
@@ -76,18 +77,10 @@ export class Result {
     );
   }
 
-  fill(answer) {
+  /** Show the answer; `error` is the error rate in force, null if it is not known. */
+  fill(answer, error) {
     this.node.removeAttribute("aria-busy");
-    this.body.replaceChildren(
-      element(
-        "p",
-        { className: "verdict", "data-probability": answer.probability },
-        element("span", { className: "label", textContent: answer.label }),
-        " ",
-        element("span", { className: "probability", textContent: percent(answer.probability) }),
-      ),
-      alternatives(answer),
-    );
+    this.body.replaceChildren(...verdict(answer, error), alternatives(answer));
     if (answer.evidence) this.body.append(this.evidence(answer));
     this.node.append(journey(this.photo));
   }

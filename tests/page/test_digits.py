@@ -1,7 +1,7 @@
 """Digits drawn in a real browser, against the real service."""
 
 import httpx
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.page.actions import address, answered, snap
 from tests.page.browser import visiting
@@ -39,3 +39,14 @@ def test_a_digit_is_drawn_with_the_keyboard(browser: Browser, digits: httpx.Clie
         for _ in range(14):
             visit.page.keyboard.press("Shift+ArrowDown")
         assert answered(visit.page, "Your drawing")[0] == "1"
+        expect(visit.page.get_by_role("status")).to_have_text("Your drawing was read")
+
+        def unknown(route: Route) -> None:  # no drawing is unknown to a model for certain
+            answer = route.fetch().json()
+            route.fulfill(json=answer | {"decision": "unknown", "familiarity": 0, "nearest": None})
+
+        visit.page.route("**/explain", unknown)
+        visit.page.keyboard.press("Shift+ArrowRight")
+        article = visit.page.get_by_role("article")
+        expect(article).to_contain_text("This photo is less familiar than all known photos.")
+        expect(visit.page.get_by_role("status")).to_contain_text("Your drawing: This does not look")
