@@ -2,6 +2,7 @@
 
     python -m training.evaluate models/cats-vs-dogs data/cats_vs_dogs_small/test
     python -m training.evaluate models/cats-vs-dogs photos --report build/report
+    python -m training.evaluate models/cats-vs-dogs photos --foreign pictures
 
 The photos go through `app.model.classifier` as raw bytes, as in the service, so a client of the
 service would measure the same figures.
@@ -10,11 +11,12 @@ service would measure the same figures.
 import os
 from pathlib import Path
 
-from app.model.card import Card
+from app.model.card import CALIBRATION, Card
 from app.model.classifier import Classifier
-from app.model.version_folder import find_version, load_card
+from app.model.conformal import ConformalSets
+from app.model.version_folder import find_version, load_card, read_listed
 from training.cli import CommandError, Parser, command, note, require_writable
-from training.data.class_folders import open_subset
+from training.data.class_folders import open_pictures, open_subset
 from training.data.fingerprints import FINGERPRINTS, read_fingerprints, short_fingerprint
 from training.data.samples import Sample
 
@@ -32,6 +34,9 @@ def main() -> None:
         type=Path,
         help="a new folder for metrics as JSON, plots, and a contact sheet of mistakes",
     )
+    parser.add_argument(
+        "--foreign", type=Path, help="a folder of pictures of other things, which should be refused"
+    )
     arguments = parser.parse_args()
     if arguments.report and arguments.report.exists():
         raise CommandError(f"--report {arguments.report}: it exists already; name a new folder.")
@@ -41,7 +46,10 @@ def main() -> None:
     card = load_card(folder)
     samples = open_subset(arguments.photos, card.labels)
     _warn_of_training_photos(folder, card, samples)
-    _evaluate(folder, samples, arguments.report)
+    foreign = open_pictures(arguments.foreign) if arguments.foreign else []
+    if foreign and not card.thresholds:
+        raise CommandError(f"--foreign: {folder} does not measure familiarity; train it again.")
+    _evaluate(folder, samples, arguments.report, foreign)
 
 
 def _warn_of_training_photos(folder: Path, card: Card, samples: list[Sample]) -> None:
@@ -56,14 +64,23 @@ def _warn_of_training_photos(folder: Path, card: Card, samples: list[Sample]) ->
             )
 
 
-def _evaluate(folder: Path, samples: list[Sample], report: Path | None) -> None:
+def _evaluate(
+    folder: Path, samples: list[Sample], report: Path | None, foreign: list[Sample]
+) -> None:
     # scikit-learn and Matplotlib take seconds to import; a wrong argument does not wait for them.
+    from training.evaluation.decisions import decisions_text
     from training.evaluation.evaluator import evaluate
     from training.evaluation.report import as_text, write_report
+    from training.publishing.thresholds import measure_thresholds
 
     classifier = Classifier.load(folder, engine="litert", threads=os.cpu_count() or 1)
     evaluation = evaluate(classifier, samples)
     print(as_text(evaluation))
+    if classifier.card.thresholds:
+        content = read_listed(folder, classifier.card, CALIBRATION)
+        assert content is not None  # a card with thresholds lists it
+        sets = ConformalSets.read(content, classifier.card)
+        print(decisions_text(*measure_thresholds(classifier, sets, evaluation, foreign)))
     if report:
         write_report(evaluation, samples, report)
         print(f"wrote {report}")

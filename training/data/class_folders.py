@@ -4,12 +4,14 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from training.cli import CommandError, note, shortened
+from training.cli import CommandError, note, printable, shortened
 from training.data.class_scan import Photo, refuse_equal_subfolders, scan_classes
 from training.data.mnist import open_npz
+from training.data.photo_files import scan
 from training.data.samples import SUBSETS, Dataset, Sample, fingerprint_of, require_all_classes
 from training.data.subset_folders import find_subset_folders
 
+OTHER = "_other"  # a folder beside the classes, for pictures that are of none of them
 _HOLDOUT_SHARE = 0.15  # of the photos of a class, for each missing subset
 
 
@@ -22,7 +24,8 @@ def open_dataset(path: Path) -> Dataset:
     Args:
         path: a folder with `train/CLASS/PHOTO` and optionally `validation/` and `test/`, a folder
             with `CLASS/PHOTO`, or an `.npz` file with the arrays of `keras.datasets.mnist`. For
-            each missing subset, 15 % of the training photos of each class are split off.
+            each missing subset, 15 % of the training photos of each class are split off. A folder
+            `_other` beside the classes has pictures of other things, and is no class.
 
     Raises:
         CommandError: `path` contains no usable data set.
@@ -34,11 +37,13 @@ def open_dataset(path: Path) -> Dataset:
     found = find_subset_folders(path)
     refuse_equal_subfolders(found["train"])
     scans = {subset: scan_classes(folder) for subset, folder in found.items()}
+    others = {subset: _other_samples(classes.pop(OTHER, [])) for subset, classes in scans.items()}
     labels = _labels_of(found, scans)
     subsets = {subset: _to_samples(classes, labels) for subset, classes in scans.items()}
     fingerprint = fingerprint_of(
-        (f"{subset}/{labels[sample.label]}/{sample.name}", sample.sha256)
-        for subset, samples in subsets.items()
+        (f"{subset}/{sample.folder}/{sample.name}", sample.sha256)
+        for part in (subsets, others)
+        for subset, samples in part.items()
         for sample in samples
     )
     _tell_copies(subsets, labels)
@@ -47,7 +52,8 @@ def open_dataset(path: Path) -> Dataset:
     for subset in SUBSETS:
         require_all_classes(path, subset, labels, subsets[subset])
     train, validation, test = (subsets[subset] for subset in SUBSETS)
-    return Dataset(labels, train, validation, test, fingerprint, split_off)
+    parts = _split_others(others)
+    return Dataset(labels, train, validation, test, fingerprint, split_off, others=parts)
 
 
 def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
@@ -67,6 +73,7 @@ def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
         raise CommandError(f"{path}: no such folder or .npz file. Expected {path}/CLASS/PHOTO.")
     known = {unicodedata.normalize("NFC", label) for label in labels}
     classes = scan_classes(path)
+    classes.pop(OTHER, None)
     unknown = sorted(classes.keys() - known)
     if unknown:
         raise CommandError(
@@ -79,6 +86,39 @@ def open_subset(path: Path, labels: tuple[str, ...]) -> list[Sample]:
     if missing:
         note(f"{path}: no photo of {len(missing)} of {len(labels)} labels: {shortened(missing)}")
     return _to_samples(classes, labels)
+
+
+def open_pictures(folder: Path) -> list[Sample]:
+    """Open pictures of anything, at any depth of a folder.
+
+    Raises:
+        CommandError: there is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise CommandError(f"{folder}: no such folder. Expected a folder of pictures.")
+    photos = scan(folder).photos
+    if not photos:
+        raise CommandError(f"{folder}: no picture in it.")
+    named = [Photo(printable(str(p.relative_to(folder))), digest, p) for p, digest in photos]
+    return _other_samples(named)
+
+
+def _other_samples(photos: list[Photo]) -> list[Sample]:
+    return [Sample(each.name, -1, each.sha256, each.path.read_bytes, OTHER) for each in photos]
+
+
+def _split_others(others: dict[str, list[Sample]]) -> tuple[list[Sample], list[Sample]]:
+    """Return the pictures of other things to learn from, and those to test with.
+
+    If none were made for a test, every fourth is taken.
+    """
+    learnt = [*others["train"], *others.get("validation", [])]
+    tested = others.get("test", [])
+    if learnt and not tested:
+        ordered = sorted(learnt, key=lambda sample: sample.sha256)
+        tested = ordered[3::4]
+        learnt = [sample for place, sample in enumerate(ordered) if place % 4 != 3]
+    return learnt, tested
 
 
 def _labels_of(found: dict[str, Path], scans: dict[str, dict[str, list[Photo]]]) -> tuple[str, ...]:

@@ -99,8 +99,8 @@ def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Pa
             metrics = card_metrics(evaluation, "test") | metrics
             if thresholds:
                 sets = ConformalSets.read((folder / CALIBRATION).read_bytes(), card)
-                found = measure_thresholds(classifier, sets, evaluation, dataset.others[1])
-                thresholds = thresholds.model_copy(update=found)
+                kept, held = measure_thresholds(classifier, sets, evaluation, dataset.others[1])
+                thresholds = thresholds.model_copy(update={"accepted": kept, "sets": held})
         else:
             evaluation = trained.out_of_fold
             metrics = card_metrics(evaluation, model_card.CROSS_VALIDATED) | metrics

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.model.card import CALIBRATION, FAMILIARITY, Thresholds
+from app.model.card import CALIBRATION, FAMILIARITY, Acceptance, SetFigures, Thresholds
 from app.model.classifier import Classifier
 from app.model.conformal import ConformalSets
 from app.model.prediction import Prediction, prediction
@@ -62,8 +62,8 @@ def write_thresholds(
 
 def measure_thresholds(
     classifier: Classifier, sets: ConformalSets, tested: Evaluation, others: Sequence[Sample]
-) -> dict[str, object]:
-    """Return what the thresholds were worth on test photos: fields of `Thresholds`.
+) -> tuple[tuple[Acceptance, ...], tuple[SetFigures, ...]]:
+    """Return what the thresholds were worth on test photos.
 
     Args:
         classifier: the version with its thresholds.
@@ -72,10 +72,8 @@ def measure_thresholds(
         others: pictures of other things, to test with.
     """
     refused = foreign_familiarity(classifier, others) if others else None
-    return {
-        "accepted": acceptances(tested, refused),
-        "sets": set_figures(sets, tested.labels, tested.truths, tested.probabilities),
-    }
+    figures = set_figures(sets, tested.labels, tested.truths, tested.probabilities)
+    return acceptances(tested, refused), figures
 
 
 def foreign_familiarity(classifier: Classifier, pictures: Sequence[Sample]) -> np.ndarray:
