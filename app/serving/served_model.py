@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from app.imaging.statistics import Statistics
 from app.model.card import EXPLAIN, LITERT, Card
 from app.model.engine import Choice, Engine, choose, load_engine
 from app.model.golden import check_golden
 from app.model.prediction import Prediction, prediction
 from app.model.shared_file import SharedFile
 from app.model.version_folder import load_card, read_file
+from app.serving.drift import Window
 from app.serving.engine_queue import EngineQueue
 from app.serving.photo_queue import Task
 from app.serving.pool import WorkerPool
@@ -63,6 +65,7 @@ class ServedModel:
         engine_name: what runs the network, litert or tensorflow.
         plots: the bytes of the card's plots, by name.
         pool: the workers.
+        drift: its last answers.
     """
 
     folder: Path
@@ -71,8 +74,12 @@ class ServedModel:
     plots: Mapping[str, bytes]
     pool: WorkerPool
     _engine: EngineQueue | None
+    drift: Window = field(init=False)
     _users: int = field(default=0, init=False)
     _retired: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.drift = Window(self.card)
 
     @classmethod
     async def load(cls, folder: Path, options: Options) -> "ServedModel":
@@ -127,7 +134,9 @@ class ServedModel:
         else:
             outputs, infer = reply.members["outputs"], float(reply.members["infer"])
         queue = time.perf_counter() - arrived - decode - infer
-        return Answer(prediction(self.card, outputs), max(queue, 0.0), decode, infer)
+        answer = Answer(prediction(self.card, outputs), max(queue, 0.0), decode, infer)
+        self.drift.add(Statistics(**reply.members["statistics"]), answer.prediction)
+        return answer
 
     def acquire(self) -> None:
         """A request begins to use it."""

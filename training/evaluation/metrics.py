@@ -8,6 +8,7 @@ import numpy as np
 from sklearn import metrics
 
 from app.model.card import Metric
+from app.model.summary import Values
 
 BINS = 15
 CONFIDENCES = (0.5, 0.8, 0.9, 0.95, 0.99)
@@ -48,7 +49,7 @@ class Evaluation:
 
     `truths` are the true labels, int64 (photos,), and `probabilities` float64 (photos, labels).
     `unreadable` are the photos that could not be decoded, class/name -> reason; the other
-    attributes do not contain them.
+    attributes do not contain them. `statistics` are those of each photo, where they were taken.
     """
 
     labels: tuple[str, ...]
@@ -56,6 +57,7 @@ class Evaluation:
     truths: np.ndarray
     probabilities: np.ndarray
     unreadable: dict[str, str]
+    statistics: tuple[Values, ...] = ()
 
     @property
     def samples(self) -> int:

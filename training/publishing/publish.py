@@ -15,6 +15,7 @@ import numpy as np
 from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, Golden, Input, Layer
 from app.model.classifier import Classifier
 from app.model.golden import golden_pixels
+from app.model.summary import summarize
 from app.model.version_folder import load_card, sha256, versions
 from training.atomic import atomic_folder, write_text
 from training.data.fingerprints import FINGERPRINTS, write_fingerprints
@@ -83,10 +84,12 @@ def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Pa
         threads = os.cpu_count() or 1
         classifier = Classifier.load(folder, engine="litert", threads=threads)
         check_explanation(folder, card)
-        metrics = {}
+        metrics, reference = {}, None
         if dataset.validation:
             validation = evaluate(classifier, dataset.validation, "validating")
             metrics = card_metrics(validation, "validation")
+            answers = [card.labels[answer] for answer in validation.answers]
+            reference = summarize(card.labels, answers, validation.statistics)
         if trained.cross_validated is None:
             evaluation = evaluate(classifier, dataset.test, "testing")
             metrics = card_metrics(evaluation, "test") | metrics
@@ -97,6 +100,7 @@ def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Pa
         card = card.model_copy(
             update={
                 "metrics": metrics,
+                "reference": reference,
                 "confusion": tuple(tuple(row) for row in evaluation.confusion.tolist()),
             }
         )
