@@ -44,5 +44,5 @@ def _distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _total(values: np.ndarray) -> int:
-    """The sum of uint8 values; uint32 is faster than NumPy's default, and holds 16 megapixels."""
+    """The sum of uint8 values; uint32 is faster than NumPy's default, and holds 16 million."""
     return int(values.sum(dtype=np.uint32))

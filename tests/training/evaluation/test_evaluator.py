@@ -28,7 +28,7 @@ class Scripted(Classifier):
     def decoded(self, data: bytes) -> Decoded:
         if not data.startswith(b"0") and not data.startswith(b"1"):
             return super().decoded(data)
-        return Decoded(np.array([[[float(data)]]]), 28 * 28)
+        return Decoded(np.array([[[float(data)]]]), round(float(data) * 1e6))
 
     def predict_pixels(self, batch: np.ndarray, alone: bool = False) -> list[Prediction]:
         assert alone  # one photo at a time uses all cores
@@ -79,6 +79,7 @@ def test_labels_stay_with_their_photos_beside_unreadable_ones(scripted: Scripted
     assert result.truths.tolist() == [1, 0, 0, 1]
     assert result.names == ("1", "2", "4", "5")
     assert result.probabilities[:, 0].tolist() == [0.1, 0.9, 0.8, 0.3]
+    assert [photo["megapixels"] for photo in result.statistics] == [0.1, 0.9, 0.8, 0.3]
     assert result.accuracy.value == 1
     assert list(result.unreadable) == ["0", "3"]
 
