@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -55,6 +56,18 @@ MODES = {1: "L", 3: "RGB"}  # channels -> Pillow mode
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
+class Decoded(NamedTuple):
+    """A decoded photo.
+
+    Attributes:
+        pixels: what `decode` returns.
+        whole: width times height of the photo itself, by its header.
+    """
+
+    pixels: np.ndarray
+    whole: int
+
+
 def decode(
     data: bytes,
     height: int,
@@ -85,9 +98,24 @@ def decode(
     Raises:
         PhotoError: one of its subclasses; nothing else, whatever the bytes are.
     """
+    return decode_photo(data, height, width, channels, max_pixels, formats, memory).pixels
+
+
+def decode_photo(
+    data: bytes,
+    height: int,
+    width: int,
+    channels: int,
+    max_pixels: int = MAX_PIXELS,
+    formats: Collection[str] = FORMATS,
+    memory: int | None = None,
+) -> Decoded:
+    """As `decode`, with the size of the photo itself."""
     limits = _Limits(max_pixels, formats, memory)
-    image = _decode(data, limits, MODES[channels], max(height, width), lambda _: (width, height))
-    return np.array(image, dtype=np.uint8).reshape(height, width, channels)
+    image, whole = _decode(
+        data, limits, MODES[channels], max(height, width), lambda _: (width, height)
+    )
+    return Decoded(np.array(image, dtype=np.uint8).reshape(height, width, channels), whole)
 
 
 def preview(
@@ -114,7 +142,7 @@ def preview(
         scale = side / max(size)
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
-    return _decode(data, _Limits(max_pixels, formats, memory), "RGB", side, fit)
+    return _decode(data, _Limits(max_pixels, formats, memory), "RGB", side, fit)[0]
 
 
 @dataclass(frozen=True)
@@ -137,10 +165,11 @@ def _decode(
     mode: str,
     side: int,
     target: Callable[[tuple[int, int]], tuple[int, int]],
-) -> Image.Image:
+) -> tuple[Image.Image, int]:
     """Decode, turn upright, convert to `mode` and resize to `target(upright size)`.
 
-    A reduced decoding keeps at least `side` pixels in both directions.
+    A reduced decoding keeps at least `side` pixels in both directions. The second value is the
+    number of pixels of the photo itself.
     """
     if not data:
         raise EmptyPhoto
@@ -159,7 +188,7 @@ def _decode(
         if turn is not None:
             image = image.transpose(turn)
         image = image.resize(target(image.size), Image.Resampling.BILINEAR)
-        return over_white(image, mode)
+        return over_white(image, mode), pixels
     except PhotoError:
         raise
     except Exception as error:  # Pillow's parsers raise anything on hostile bytes

@@ -3,9 +3,9 @@
 import math
 import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 CARD = "card.json"
 KERAS = "model.keras"
@@ -19,6 +19,10 @@ MODEL_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+Statistic = Literal["familiarity", "brightness", "sharpness", "megapixels"]
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+QUANTILES = (0.1, 0.5, 0.9)
 
 
 class ModelError(ValueError):
@@ -120,6 +124,16 @@ class Thresholds(_Record):
     sets: tuple[SetFigures, ...] = ()
 
 
+class PhotoSummary(_Record):
+    """What a number of photos were like, and how they were answered."""
+
+    photos: int = Field(ge=1)
+    quantiles: dict[Statistic, tuple[FiniteFloat, FiniteFloat, FiniteFloat]] = Field(
+        description="the 10 %, 50 % and 90 % quantiles of each statistic"
+    )
+    label_shares: dict[str, FiniteFloat] = Field(description="the share of each answered label")
+
+
 class Card(_Record):
     """The description of a saved model; `card.json` is this as JSON."""
 
@@ -143,6 +157,9 @@ class Card(_Record):
     libraries: dict[str, str]
     golden: tuple[Golden, ...]
     thresholds: Thresholds | None = Field(None, description="null: it cannot tell what it knows")
+    reference: PhotoSummary | None = Field(
+        None, description="of the validation photos, to compare with the photos that are served"
+    )
     files: dict[FileName, Sha256]
 
     @model_validator(mode="after")
@@ -157,6 +174,8 @@ class Card(_Record):
         for needed in (FAMILIARITY, CALIBRATION):
             if (needed in self.files) != (self.thresholds is not None):
                 raise ValueError(f"files: {needed} and thresholds belong together")
+        if self.reference is not None and set(self.reference.label_shares) != set(self.labels):
+            raise ValueError("reference: its label_shares are not those of the labels")
         for golden in self.golden:
             self._require_probabilities(golden)
         return self

@@ -127,8 +127,12 @@ class Classifier:
         Raises:
             app.imaging.errors.PhotoError: the bytes are not a usable photo.
         """
+        return self.decoded(data).pixels
+
+    def decoded(self, data: bytes) -> decode.Decoded:
+        """As `pixels`, with the size of the photo itself."""
         shape = self.card.input.shape
-        return decode.decode(data, *shape, self.max_pixels, self.formats, self.memory)
+        return decode.decode_photo(data, *shape, self.max_pixels, self.formats, self.memory)
 
     def predict_pixels(self, batch: np.ndarray, alone: bool = False) -> list[Prediction]:
         """Classify decoded photos: uint8 (photos, height, width, channels).

@@ -14,6 +14,7 @@ from prometheus_client import (
 
 from app.model.decision import Decision
 from app.serving.admission import Admission
+from app.serving.drift import DriftGauges
 from app.serving.served_model import Answer, ServedModel
 
 # Seconds, from a small network's time to the default deadline.
@@ -69,6 +70,8 @@ class Metrics:
         self._model = Gauge(
             "model_info", "The served model", ("name", "version", "engine"), registry=registry
         )
+        self._drift = DriftGauges()
+        registry.register(self._drift)
         self.swaps = Counter("model_swaps", "New versions taken over", registry=registry)
         self.refusals = Counter("model_refusals", "New versions refused", registry=registry)
         self.refused = Gauge(
@@ -88,6 +91,7 @@ class Metrics:
     def set_model(self, model: ServedModel) -> None:
         """`model` is served from now on."""
         self._model.clear()
+        self._drift.window = model.drift
         card = model.card
         self._model.labels(card.name, str(card.version), model.engine_name).set(1)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.imaging.statistics import Statistics
 from app.model.card import CALIBRATION, EXPLAIN, FAMILIARITY, LITERT, Card
 from app.model.decision import Decisions, Strictness
 from app.model.engine import Choice, Engine, choose, load_engine
@@ -16,6 +17,7 @@ from app.model.network import Network, Output
 from app.model.prediction import Prediction, prediction
 from app.model.shared_file import SharedFile
 from app.model.version_folder import load_card, read_file
+from app.serving.drift import Window
 from app.serving.engine_queue import EngineQueue
 from app.serving.photo_queue import Task
 from app.serving.pool import WorkerPool
@@ -68,6 +70,7 @@ class ServedModel:
         decisions: what decides on its predictions.
         plots: the bytes of the card's plots, by name.
         pool: the workers.
+        drift: its last answers.
     """
 
     folder: Path
@@ -77,8 +80,12 @@ class ServedModel:
     plots: Mapping[str, bytes]
     pool: WorkerPool
     _engine: EngineQueue | None
+    drift: Window = field(init=False)
     _users: int = field(default=0, init=False)
     _retired: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.drift = Window(self.card)
 
     @classmethod
     async def load(cls, folder: Path, options: Options) -> "ServedModel":
@@ -136,6 +143,7 @@ class ServedModel:
             output, infer = Output.from_json(reply.members), float(reply.members["infer"])
         queue = time.perf_counter() - arrived - decode - infer
         answer = prediction(self.card, output.values, output.familiar)
+        self.drift.add(Statistics(**reply.members["statistics"]), answer)
         return Answer(answer, max(queue, 0.0), decode, infer)
 
     def acquire(self) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from app.imaging.errors import PhotoError, TooExpensive
 from app.imaging.formats import register_heic
+from app.imaging.statistics import statistics
 from app.model.card import EXPLAIN, Card, ModelError
 from app.model.classifier import Classifier
 from app.model.explainer import Explainer, NotExplainable
@@ -137,10 +138,11 @@ class _Worker:
     def _decode(self, photo: bytes) -> tuple[dict[str, Any], np.ndarray | None]:
         began = time.perf_counter()
         try:
-            pixels = self._classifier.pixels(photo)
+            pixels, whole = self._classifier.decoded(photo)
+            found = asdict(statistics(pixels, whole))
         except Exception as error:
             return _failure(error), None
-        return {"decode": time.perf_counter() - began}, pixels
+        return {"decode": time.perf_counter() - began, "statistics": found}, pixels
 
     def _run(self, job: str, photo: bytes) -> tuple[dict[str, Any], bytes]:
         with limits.processor_time(self._spec.photo_seconds):

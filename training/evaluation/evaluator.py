@@ -8,9 +8,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from app.imaging.decode import Decoded
 from app.imaging.errors import PhotoError
+from app.imaging.statistics import statistics
 from app.model.classifier import Classifier
 from app.model.prediction import Prediction
+from app.model.summary import Values, photo_values
 from training.cli import CommandError, progress
 from training.data.samples import Sample, reason_left_out
 from training.evaluation.metrics import Evaluation
@@ -27,35 +30,30 @@ def evaluate(
         CommandError: none of the photos could be decoded.
     """
 
-    def predict(pixels: np.ndarray) -> Prediction:
-        return classifier.predict_pixels(pixels[np.newaxis], alone=True)[0]
+    def classify(photo: Decoded) -> tuple[Prediction, Values]:
+        answer = classifier.predict_pixels(photo.pixels[np.newaxis], alone=True)[0]
+        return answer, photo_values(statistics(*photo), answer)
 
-    answered, unreadable = for_each(classifier, samples, predict, description)
+    answered, unreadable = for_each(classifier, samples, classify, description)
     if not answered:
         raise CommandError(f"none of the {len(samples)} test photos could be decoded.")
     return Evaluation(
         labels=classifier.card.labels,
         names=tuple(sample.name for sample, _ in answered),
         truths=np.array([sample.label for sample, _ in answered]),
-        probabilities=np.array([list(one.probabilities.values()) for _, one in answered]),
+        probabilities=np.array([list(one.probabilities.values()) for _, (one, _) in answered]),
         unreadable=unreadable,
-        familiarity=familiarities([one for _, one in answered]),
+        statistics=tuple(values for _, (_, values) in answered),
     )
-
-
-def familiarities(answers: Sequence[Prediction]) -> np.ndarray | None:
-    """Return the familiarity of each photo, float64 (photos,); None if it was not measured."""
-    found = [answer.familiarity for answer in answers if answer.familiarity is not None]
-    return np.array(found) if len(found) == len(answers) else None
 
 
 def for_each(
     classifier: Classifier,
     samples: Sequence[Sample],
-    answer: Callable[[np.ndarray], T],
+    answer: Callable[[Decoded], T],
     description: str,
 ) -> tuple[list[tuple[Sample, T]], dict[str, str]]:
-    """Decode the raw bytes of every sample on all cores, and call `answer` with its pixels.
+    """Decode the raw bytes of every sample on all cores, and call `answer` with it.
 
     Returns:
         The readable samples with what `answer` returned, and the others, class/name -> reason.
@@ -64,11 +62,11 @@ def for_each(
 
     def run(sample: Sample) -> tuple[T] | str:
         try:
-            pixels = classifier.pixels(sample.read())
+            photo = classifier.decoded(sample.read())
         except PhotoError as error:
             return reason_left_out(error)
         with network:  # a classifier is for one thread at a time; the network uses all cores
-            return (answer(pixels),)
+            return (answer(photo),)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = pool.map(run, samples)

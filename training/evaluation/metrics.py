@@ -8,6 +8,7 @@ import numpy as np
 from sklearn import metrics
 
 from app.model.card import Metric
+from app.model.summary import Values
 
 BINS = 15
 CONFIDENCES = (0.5, 0.8, 0.9, 0.95, 0.99)
@@ -48,8 +49,7 @@ class Evaluation:
 
     `truths` are the true labels, int64 (photos,), and `probabilities` float64 (photos, labels).
     `unreadable` are the photos that could not be decoded, class/name -> reason; the other
-    attributes do not contain them. `familiarity` is that of each photo, float64 (photos,), if the
-    model measures it.
+    attributes do not contain them. `statistics` are those of each photo, where they were taken.
     """
 
     labels: tuple[str, ...]
@@ -57,12 +57,18 @@ class Evaluation:
     truths: np.ndarray
     probabilities: np.ndarray
     unreadable: dict[str, str]
-    familiarity: np.ndarray | None = None
+    statistics: tuple[Values, ...] = ()
 
     @property
     def samples(self) -> int:
         """The number of classified photos."""
         return len(self.truths)
+
+    @property
+    def familiarity(self) -> np.ndarray | None:
+        """The familiarity of each photo, float64 (photos,); None if it was not measured."""
+        found = [values.get("familiarity") for values in self.statistics]
+        return None if not found or None in found else np.array(found, np.float64)
 
     @cached_property
     def answers(self) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Render a version folder's `card.json` as `README.md`."""
 
 from app.model.card import Card
+from training.publishing.card_tables import decisions
 
 _MAX_LABELS = 30  # in the table of the confusion matrix
 _MAX_CONFUSIONS = 10
@@ -9,6 +10,11 @@ _SMALL = (
     "A class has too few photos to hold some out for a test. The cross-validated figures come from "
     "networks that were each trained on a part of the photos and tested on the rest; the published "
     "network was trained on all of them. Test it on new photos before you rely on it."
+)
+_NEVER_DECIDES = "It gives one of its labels to every picture, also to one that shows none of them."
+_DECIDES = (
+    "It gives one of its labels to every picture, and says how familiar the picture is: a picture "
+    "of nothing like the training photos is `unknown`."
 )
 _TESTED = (
     "The test figures come from the published files, through the code that serves them, from the "
@@ -19,8 +25,11 @@ CURVES, EVALUATION = "training.png", "evaluation.png"
 
 def render(card: Card) -> str:
     """Return the model card as Markdown."""
-    parts = [_head(card), _figures(card), _confusion(card), _plots(), _recipe(card), _layers(card)]
-    return "\n\n".join(parts) + "\n"
+    parts = [
+        _head(card), _figures(card), _confusion(card), decisions(card), _plots(), _recipe(card),
+        _layers(card),
+    ]  # fmt: skip
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _head(card: Card) -> str:
@@ -36,7 +45,7 @@ def _head(card: Card) -> str:
         f"Tells apart: {labels}. Input: one photo, stretched to {shape.height}x{shape.width} with "
         f"{shape.channels} channel{'s' if shape.channels > 1 else ''}; output: {output}. "
         f"{card.parameters:,} parameters{_multiply_adds(card)}.\n\n"
-        "It gives one of its labels to every picture, also to one that shows none of them."
+        + (_DECIDES if card.thresholds else _NEVER_DECIDES)
     )
 
 

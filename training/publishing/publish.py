@@ -16,6 +16,7 @@ from app.model.card import CALIBRATION, CARD, EXPLAIN, KERAS, LITERT, Card, Gold
 from app.model.classifier import Classifier
 from app.model.conformal import ConformalSets
 from app.model.golden import golden_pixels
+from app.model.summary import summarize
 from app.model.version_folder import load_card, sha256, versions
 from training.atomic import atomic_folder, write_text
 from training.data.fingerprints import FINGERPRINTS, write_fingerprints
@@ -83,39 +84,49 @@ def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Pa
         write_fingerprints(dataset.train, folder / FINGERPRINTS)
         plots.training_curves(trained.history, trained.kept_epoch, folder / model_card.CURVES)
         card = _write_card(folder, _draft_card(trained, number, folder))
-        threads = os.cpu_count() or 1
-        classifier = Classifier.load(folder, engine="litert", threads=threads)
-        check_explanation(folder, card)
-        thresholds = write_thresholds(folder, classifier, dataset, trained.out_of_fold)
-        if thresholds:
-            card = _write_card(folder, card.model_copy(update={"thresholds": thresholds}))
-            classifier = Classifier.load(folder, engine="litert", threads=threads)
-        metrics = {}
-        if dataset.validation:
-            validation = evaluate(classifier, dataset.validation, "validating")
-            metrics = card_metrics(validation, "validation")
-        if dataset.test or trained.out_of_fold is None:
-            evaluation = evaluate(classifier, dataset.test, "testing")
-            metrics = card_metrics(evaluation, "test") | metrics
-            if thresholds:
-                sets = ConformalSets.read((folder / CALIBRATION).read_bytes(), card)
-                kept, held = measure_thresholds(classifier, sets, evaluation, dataset.others[1])
-                thresholds = thresholds.model_copy(update={"accepted": kept, "sets": held})
-        else:
-            evaluation = trained.out_of_fold
-            metrics = card_metrics(evaluation, model_card.CROSS_VALIDATED) | metrics
-        plots.evaluation_plots(evaluation, folder / model_card.EVALUATION)
-        card = card.model_copy(
-            update={
-                "metrics": metrics,
-                "thresholds": thresholds,
-                "confusion": tuple(tuple(row) for row in evaluation.confusion.tolist()),
-            }
-        )
+        classifier = _load_with_thresholds(folder, trained, dataset)
+        card, evaluation = _with_figures(classifier, folder, trained, dataset)
         write_text(folder / "README.md", model_card.render(card))
         _write_card(folder, card)
         load_card(folder)
     return base / str(number), evaluation
+
+
+def _load_with_thresholds(folder: Path, trained: TrainingResult, dataset: Dataset) -> Classifier:
+    """Return the version, with thresholds on its card if there are photos for them."""
+    threads = os.cpu_count() or 1
+    classifier = Classifier.load(folder, engine="litert", threads=threads)
+    check_explanation(folder, classifier.card)
+    thresholds = write_thresholds(folder, classifier, dataset, trained.out_of_fold)
+    if thresholds is None:
+        return classifier
+    _write_card(folder, classifier.card.model_copy(update={"thresholds": thresholds}))
+    return Classifier.load(folder, engine="litert", threads=threads)
+
+
+def _with_figures(
+    classifier: Classifier, folder: Path, trained: TrainingResult, dataset: Dataset
+) -> tuple[Card, Evaluation]:
+    """Return the card with what was measured, and the evaluation on the test set."""
+    card = classifier.card
+    figures: dict[str, Any] = {"metrics": {}}
+    if dataset.validation:
+        validation = evaluate(classifier, dataset.validation, "validating")
+        answers = [card.labels[answer] for answer in validation.answers]
+        figures["metrics"] = card_metrics(validation, "validation")
+        figures["reference"] = summarize(card.labels, answers, validation.statistics)
+    kind, evaluation = model_card.CROSS_VALIDATED, trained.out_of_fold
+    if dataset.test or evaluation is None:
+        kind, evaluation = "test", evaluate(classifier, dataset.test, "testing")
+        if card.thresholds:
+            sets = ConformalSets.read((folder / CALIBRATION).read_bytes(), card)
+            kept, held = measure_thresholds(classifier, sets, evaluation, dataset.others[1])
+            measured = {"accepted": kept, "sets": held}
+            figures["thresholds"] = card.thresholds.model_copy(update=measured)
+    figures["metrics"] = card_metrics(evaluation, kind) | figures["metrics"]
+    figures["confusion"] = tuple(tuple(row) for row in evaluation.confusion.tolist())
+    plots.evaluation_plots(evaluation, folder / model_card.EVALUATION)
+    return card.model_copy(update=figures), evaluation
 
 
 def _draft_card(trained: TrainingResult, number: int, folder: Path) -> Card:

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from app.imaging.decode import Decoded
 from app.model.card import CALIBRATION, FAMILIARITY, Acceptance, SetFigures, Thresholds
 from app.model.classifier import Classifier
 from app.model.conformal import ConformalSets
-from app.model.prediction import Prediction, prediction
+from app.model.prediction import prediction
 from training.cli import CommandError
 from training.data.samples import Dataset, Sample
 from training.evaluation.decisions import acceptances, set_figures
-from training.evaluation.evaluator import familiarities, for_each
+from training.evaluation.evaluator import for_each
 from training.evaluation.metrics import Evaluation
 from training.publishing.familiarity import fit_familiarity
 
@@ -80,20 +81,16 @@ def foreign_familiarity(classifier: Classifier, pictures: Sequence[Sample]) -> n
     """Return the familiarity of pictures of other things, float64 (pictures,).
 
     Raises:
-        CommandError: none of them can be decoded, or the model does not measure familiarity.
+        CommandError: none of them can be decoded.
     """
 
-    def predict(pixels: np.ndarray) -> Prediction:
-        return classifier.predict_pixels(pixels[np.newaxis], alone=True)[0]
+    def familiarity(photo: Decoded) -> float | None:
+        return classifier.predict_pixels(photo.pixels[np.newaxis], alone=True)[0].familiarity
 
-    answered, _ = for_each(classifier, pictures, predict, "other pictures")
-    found = familiarities([answer for _, answer in answered])
+    answered, _ = for_each(classifier, pictures, familiarity, "other pictures")
     if not answered:
         raise CommandError(f"none of the {len(pictures)} other pictures could be decoded.")
-    if found is None:
-        name = f"{classifier.card.name} {classifier.card.version}"
-        raise CommandError(f"the model {name} does not measure familiarity; train it again.")
-    return found
+    return np.array([found for _, found in answered], np.float64)
 
 
 def _run(
@@ -102,8 +99,8 @@ def _run(
     """Return the features, labels and probabilities of the readable photos."""
     card, engine = classifier.card, classifier.network.engine
 
-    def forward(pixels: np.ndarray) -> tuple[np.ndarray, list[float]]:
-        outputs, features = engine.forward(pixels[np.newaxis], alone=True)
+    def forward(photo: Decoded) -> tuple[np.ndarray, list[float]]:
+        outputs, features = engine.forward(photo.pixels[np.newaxis], alone=True)
         assert features is not None  # the files of a version that was just published show them
         return features[0], list(prediction(card, outputs[0]).probabilities.values())
 

@@ -25,6 +25,13 @@ def golden(*outputs: float) -> list[dict[str, Any]]:
     return [{"seed": 7, "outputs": outputs}]
 
 
+def reference(**members: Any) -> dict[str, Any]:
+    """A card's reference: numbers are shares of labels, lists are quantiles."""
+    shares = {name: value for name, value in members.items() if not isinstance(value, list)}
+    quantiles = {name: value for name, value in members.items() if isinstance(value, list)}
+    return {"photos": 4, "quantiles": quantiles, "label_shares": shares}
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of a real version folder, to be damaged."""
@@ -75,6 +82,9 @@ def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
         ({"files": {}}, "model.keras is not listed"),
         ({"files": {"../../etc/passwd": "0" * 64}}, "files"),
         ({"surprise": 1}, "surprise"),
+        ({"reference": reference(cat=0.25, dog=0.75)}, "its label_shares are not those of"),
+        ({"reference": reference(brightness=[1, math.nan, 3])}, "reference.quantiles.brightness"),
+        ({"reference": reference(colour=[1, 2, 3])}, "reference.quantiles.colour"),
         ({"golden": golden(0.1, 0.2)}, "prediction 7 is not that of a softmax with 10 outputs"),
         ({"golden": golden(*[0.2] * 10)}, "prediction 7 is not that of a softmax"),
         ({"golden": golden(-0.5, 1.5, *[0] * 8)}, "prediction 7 is not that of a softmax"),

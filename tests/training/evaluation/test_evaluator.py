@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.imaging.decode import Decoded
 from app.model.classifier import Classifier
 from app.model.prediction import Prediction, prediction
 from app.model.version_folder import load_card
@@ -24,14 +25,14 @@ from training.evaluation.report import as_text
 class Scripted(Classifier):
     """Answers what the bytes say: b"0.9" is a probability of 0.9 for the first label."""
 
-    def pixels(self, data: bytes) -> np.ndarray:
+    def decoded(self, data: bytes) -> Decoded:
         if not data.startswith(b"0") and not data.startswith(b"1"):
-            return super().pixels(data)
-        return np.array(float(data))
+            return super().decoded(data)
+        return Decoded(np.array([[[float(data)]]]), round(float(data) * 1e6))
 
     def predict_pixels(self, batch: np.ndarray, alone: bool = False) -> list[Prediction]:
         assert alone  # one photo at a time uses all cores
-        values = [(float(first), 1 - float(first), 0.0) for first in batch]
+        values = [(first, 1 - first, 0.0) for first in batch.ravel().tolist()]
         return [prediction(self.card, outputs) for outputs in values]
 
 
@@ -78,6 +79,7 @@ def test_labels_stay_with_their_photos_beside_unreadable_ones(scripted: Scripted
     assert result.truths.tolist() == [1, 0, 0, 1]
     assert result.names == ("1", "2", "4", "5")
     assert result.probabilities[:, 0].tolist() == [0.1, 0.9, 0.8, 0.3]
+    assert [photo["megapixels"] for photo in result.statistics] == [0.1, 0.9, 0.8, 0.3]
     assert result.accuracy.value == 1
     assert list(result.unreadable) == ["0", "3"]
 

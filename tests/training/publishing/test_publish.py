@@ -68,6 +68,18 @@ def test_the_confusion_is_that_of_the_test_photos(card: Card) -> None:
     assert card.confusion == ((2, 0, 0), (1, 2, 0), (0, 1, 3))
 
 
+def test_the_reference_is_of_the_validation_photos(card: Card) -> None:
+    assert card.reference is not None
+    assert card.reference.photos == 5
+    assert card.reference.label_shares == pytest.approx(
+        dict(zip(card.labels, (0.4, 0.4, 0.2), strict=True))
+    )
+    brightness = [striped(label, 700 + n).mean() for n, label in enumerate((0, 1, 2, 0, 1))]
+    expected = np.quantile(brightness, (0.1, 0.5, 0.9))
+    assert card.reference.quantiles["brightness"] == pytest.approx(expected, abs=0.01)
+    assert card.reference.quantiles["megapixels"] == (28 * 28 / 1e6,) * 3
+
+
 def test_the_card_lists_every_file_with_its_checksum(published: Path, card: Card) -> None:
     there = {path.name: sha256(path) for path in published.iterdir() if path.name != CARD}
     assert card.files == there
