@@ -6,13 +6,12 @@ Algorithmic learning in a random world (2005); V. Vovk, Conditional validity of 
 predictors (2012).
 """
 
-import io
-import zipfile
 from collections.abc import Sequence
 
 import numpy as np
 
-from app.model.card import CALIBRATION, Card, ModelError
+from app.model.arrays import read_arrays, refused
+from app.model.card import CALIBRATION, Card
 
 
 class ConformalSets:
@@ -34,15 +33,13 @@ class ConformalSets:
         Raises:
             ModelError: the file is not readable, or does not fit to the card.
         """
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                probabilities, labels = arrays["probabilities"], arrays["labels"]
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-            raise ModelError(f"{CALIBRATION}: not readable ({error}). Retrain.") from error
+        types = {"probabilities": np.float32, "labels": np.uint16}
+        found = read_arrays(CALIBRATION, content, types)
+        probabilities, labels = found["probabilities"], found["labels"]
         every = np.arange(len(card.labels))
-        fits = probabilities.shape == labels.shape and np.array_equal(np.unique(labels), every)
-        if not fits:
-            raise ModelError(f"{CALIBRATION}: it does not have photos of every label. Retrain.")
+        fits = probabilities.shape == labels.shape == (labels.size,)
+        if not fits or not np.array_equal(np.unique(labels), every):
+            raise refused(CALIBRATION, "it does not have photos of every label")
         return cls(probabilities, labels)
 
     @property

@@ -14,14 +14,19 @@ Each term counts in units of its spread over known photos, and the score is thei
 training had pictures of other things, a third term tells those from known photos.
 """
 
-import io
-import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from app.model.card import FAMILIARITY, Card, ModelError
+from app.model.arrays import read_arrays, refused
+from app.model.card import FAMILIARITY, Card
+
+_TYPES: dict[str, type] = {
+    "mean": np.float32, "basis": np.float16, "centres": np.float32, "whitening": np.float32,
+    "residual": np.float32, "bank": np.int8, "bank_labels": np.uint16, "scales": np.float32,
+    "other": np.float32, "known": np.float32,
+}  # fmt: skip
 
 
 class Familiar(NamedTuple):
@@ -82,28 +87,22 @@ class Familiarity:
         Raises:
             ModelError: the arrays do not fit together, or not to the card.
         """
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                found = {field.name: arrays[field.name] for field in fields(cls)}
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-            raise ModelError(f"{FAMILIARITY}: not readable ({error}). Retrain.") from error
+        found = read_arrays(FAMILIARITY, content, _TYPES)
         features, components = found["basis"].shape if found["basis"].ndim == 2 else (0, 0)
-        photos, terms = len(found["bank"]), 3 if found["other"].size else 2
+        photos, terms = found["bank"].shape[:1], 3 if found["other"].size else 2
         expected = {
             "mean": (features,), "basis": (features, components),
             "centres": (len(card.labels), components), "whitening": (components, components),
-            "residual": (), "bank": (photos, components), "bank_labels": (photos,),
+            "residual": (), "bank": (*photos, components), "bank_labels": photos,
             "scales": (terms, 2), "other": (features + 1 if terms == 3 else 0,),
-            "known": (len(found["known"]),),
+            "known": (found["known"].size,),
         }  # fmt: skip
         for name, shape in expected.items():
             if found[name].shape != shape or (not found[name].size and name != "other"):
-                raise ModelError(
-                    f"{FAMILIARITY}: {name} has the shape {found[name].shape}, expected {shape}. "
-                    "Publish the version again with training.fit."
-                )
+                reason = f"{name} has the shape {found[name].shape}, expected {shape}"
+                raise refused(FAMILIARITY, reason)
         if found["bank_labels"].max() >= len(card.labels):
-            raise ModelError(f"{FAMILIARITY}: a label that is not on the card. Retrain.")
+            raise refused(FAMILIARITY, "it has a label that is not on the card")
         return cls(**found)
 
     @property
