@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from app.model.card import Card
-from app.model.decision import Decision
+from app.model.decision import Decision, Verdict
 from app.model.prediction import Prediction
 
 
@@ -39,7 +39,7 @@ class PredictionBody(ProbabilitiesBody):
     among `labels`, and at most `min_familiarity` are not known; `/model` has both values.
     """
 
-    decision: Literal["accept", "unsure", "unknown"] | None = Field(
+    decision: Verdict | None = Field(
         description="unknown: it shows nothing like the training photos; "
         "accept: one label is possible; unsure: several are"
     )

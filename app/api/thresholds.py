@@ -48,7 +48,8 @@ def requested(request: Request, model: ServedModel) -> Strictness:
             )
         values[name] = value = _number(text)
         if not low <= value <= high:
-            expected = f"expected a number from {low:.4g} to {high:g}"
+            # Rounded up, so that what the message names is accepted.
+            expected = f"expected a number from {math.ceil(low * 1e4) / 1e4:g} to {high:g}"
             raise _problem(f"The value of {name} is {text[:40]!r}; {expected}.")
     return Strictness(values["error"], values["min_familiarity"])
 

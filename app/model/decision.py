@@ -1,5 +1,6 @@
 """From a prediction to a decision that a program can act on: accept, unsure or unknown."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,8 @@ from app.model.conformal import ConformalSets
 from app.model.prediction import Prediction
 
 LARGEST_ERROR = 0.5
+
+Verdict = Literal["accept", "unsure", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Decision:
         labels: those that are possible at the error rate, the most probable first.
     """
 
-    verdict: Literal["accept", "unsure", "unknown"]
+    verdict: Verdict
     known: bool
     labels: list[str]
 
@@ -68,9 +71,10 @@ class Decisions:
                 Strictness(card.thresholds.error, card.thresholds.min_familiarity)
             )
         self.defaults = defaults
-        if self._sets and defaults.error is not None and defaults.error < self._sets.smallest_error:
+        least = self.smallest_error
+        if least is not None and defaults.error is not None and defaults.error < least:
             raise ModelError(
-                f"{CALIBRATION} can promise an error rate of {self._sets.smallest_error:.2g} at "
+                f"{CALIBRATION} can promise an error rate of {math.ceil(least * 1e4) / 1e4:g} at "
                 f"least, as a class has too few photos in it, and APP_ERROR is {defaults.error:g}. "
                 "Raise APP_ERROR, or train with more photos."
             )
@@ -89,7 +93,7 @@ class Decisions:
         assert strictness.min_familiarity is not None
         places = self._sets.labels(list(prediction.probabilities.values()), strictness.error)
         known = prediction.familiarity >= strictness.min_familiarity
-        verdict: Literal["accept", "unsure", "unknown"] = "unknown"
+        verdict: Verdict = "unknown"
         if known:
             verdict = "accept" if len(places) == 1 else "unsure"
         return Decision(verdict, known, [self._labels[place] for place in places])

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,7 +13,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.model.decision import Decision
+from app.model.decision import Decision, Verdict
 from app.serving.admission import Admission
 from app.serving.drift import DriftGauges
 from app.serving.served_model import Answer, ServedModel
@@ -63,6 +64,8 @@ class Metrics:
             "decisions", "Predictions, by the decision on them: accept, unsure or unknown",
             ("decision",), registry=registry,
         )  # fmt: skip
+        for verdict in get_args(Verdict):
+            self._decisions.labels(verdict)  # a rate needs its first value, 0
         self._ends = Counter(
             "worker_ends", "Workers that ended and were replaced",
             ("reason",), registry=registry,
