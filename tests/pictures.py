@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pillow_heif
-from PIL import Image
+from PIL import Image, ImageDraw
 
 pillow_heif.register_heif_opener()
 
@@ -24,6 +24,32 @@ def noise(seed: int, width: int = 64, height: int = 64) -> Image.Image:
     """Coloured noise, another for each seed."""
     values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     return Image.fromarray(values)
+
+
+def drawn(seed: int) -> Image.Image:
+    """A picture that no camera took: a plain colour, shapes, text or a window."""
+    random = np.random.default_rng((seed, 3))
+
+    def colour() -> tuple[int, ...]:
+        return tuple(int(value) for value in random.integers(0, 256, 3))
+
+    image = Image.new("RGB", (200 + 7 * seed, 260), colour() if seed % 4 else "white")
+    draw, width = ImageDraw.Draw(image), image.width
+    if seed % 4 == 1:  # shapes
+        for _ in range(random.integers(3, 20)):
+            (left, right), (top, low) = (
+                sorted(random.integers(0, side, 2).tolist()) for side in (width, 260)
+            )
+            shape = random.choice(["rectangle", "ellipse", "line"])
+            getattr(draw, shape)((left, top, right, low), fill=colour())
+    elif seed % 4 == 2:  # a window with a bar, a picture's frame and lines of text
+        draw.rectangle((0, 0, width, 24), fill=colour())
+        draw.rectangle((20, 40, width - 40, 120), fill=colour(), outline="black")
+    if seed % 4 in (0, 2):
+        for row in range(8):
+            letters = "".join(map(chr, random.integers(97, 123, 40)))
+            draw.text((12, 132 + 15 * row), letters, fill="black")
+    return image
 
 
 def encode(image: Image.Image, name: str = "PNG", **options: Any) -> bytes:

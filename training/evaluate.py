@@ -68,19 +68,18 @@ def _evaluate(
     folder: Path, samples: list[Sample], report: Path | None, foreign: list[Sample]
 ) -> None:
     # scikit-learn and Matplotlib take seconds to import; a wrong argument does not wait for them.
-    from training.evaluation.decisions import decisions_text
     from training.evaluation.evaluator import evaluate
     from training.evaluation.report import as_text, write_report
     from training.publishing.thresholds import measure_thresholds
 
     classifier = Classifier.load(folder, engine="litert", threads=os.cpu_count() or 1)
     evaluation = evaluate(classifier, samples)
-    print(as_text(evaluation))
     if classifier.card.thresholds:
         content = read_listed(folder, classifier.card, CALIBRATION)
         assert content is not None  # a card with thresholds lists it
         sets = ConformalSets.read(content, classifier.card)
-        print(decisions_text(*measure_thresholds(classifier, sets, evaluation, foreign)))
+        evaluation = measure_thresholds(classifier, sets, evaluation, foreign)
+    print(as_text(evaluation))
     if report:
         write_report(evaluation, samples, report)
         print(f"wrote {report}")

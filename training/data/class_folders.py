@@ -12,6 +12,7 @@ from training.data.samples import SUBSETS, Dataset, Sample, fingerprint_of, requ
 from training.data.subset_folders import find_subset_folders
 
 OTHER = "_other"  # a folder beside the classes, for pictures that are of none of them
+_LEAST_OTHERS = 8
 _HOLDOUT_SHARE = 0.15  # of the photos of a class, for each missing subset
 
 
@@ -114,6 +115,11 @@ def _split_others(others: dict[str, list[Sample]]) -> tuple[list[Sample], list[S
     """
     learnt = [*others["train"], *others.get("validation", [])]
     tested = others.get("test", [])
+    if 0 < len(learnt) < _LEAST_OTHERS:
+        raise CommandError(
+            f"the folder {OTHER} has {len(learnt)} pictures to learn from; {_LEAST_OTHERS} are "
+            "needed at least. Add some, or leave the folder out."
+        )
     if learnt and not tested:
         ordered = sorted(learnt, key=lambda sample: sample.sha256)
         tested = ordered[3::4]

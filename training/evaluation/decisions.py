@@ -1,7 +1,5 @@
 """Measure the decisions of a model: what it keeps and refuses, and what its sets of labels hold."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from app.model.card import Acceptance, Metric, SetFigures
@@ -56,23 +54,6 @@ def set_figures(
         decided = share(np.array([len(one) == 1 for one in found]))
         figures.append(SetFigures(error=error, coverage=coverage, decided=decided))
     return tuple(figures)
-
-
-def decisions_text(accepted: Sequence[Acceptance], sets: Sequence[SetFigures]) -> str:
-    """Format the figures of decisions as text for a terminal."""
-    lines = []
-    if accepted:
-        lines.append("familiarity at least  known photos kept  others refused")
-    for each in accepted:
-        refused = "-" if each.other_refused is None else f"{each.other_refused.value:.1%}"
-        lines.append(f"{each.min_familiarity:>20.1%}  {each.known.value:>17.1%}  {refused:>14}")
-    if sets:
-        lines.append("error rate  true label in the set (least of all classes)  sets of one label")
-    for figures in sets:
-        name, least = min(figures.coverage.items(), key=lambda item: item[1].value)
-        held = f"{least.value:.1%} ({name})"
-        lines.append(f"{figures.error:>10.1%}  {held:>46}  {figures.decided.value:>17.1%}")
-    return "\n".join(lines)
 
 
 def share(true: np.ndarray) -> Metric:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from sklearn import metrics
 
-from app.model.card import Metric
+from app.model.card import Acceptance, Metric, SetFigures
 from app.model.summary import Values
 
 BINS = 15
@@ -50,6 +50,7 @@ class Evaluation:
     `truths` are the true labels, int64 (photos,), and `probabilities` float64 (photos, labels).
     `unreadable` are the photos that could not be decoded, class/name -> reason; the other
     attributes do not contain them. `statistics` are those of each photo, where they were taken.
+    `accepted` and `sets` are what the version's thresholds were worth, if it has some.
     """
 
     labels: tuple[str, ...]
@@ -58,6 +59,8 @@ class Evaluation:
     probabilities: np.ndarray
     unreadable: dict[str, str]
     statistics: tuple[Values, ...] = ()
+    accepted: tuple[Acceptance, ...] = ()
+    sets: tuple[SetFigures, ...] = ()
 
     @property
     def samples(self) -> int:

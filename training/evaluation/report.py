@@ -35,6 +35,7 @@ def as_text(evaluation: Evaluation) -> str:
             *_class_table(evaluation),
             *_confusion_lines(evaluation),
             *_coverage_table(evaluation),
+            *_decision_tables(evaluation),
             *left_out(evaluation.unreadable),
         ]
     )
@@ -108,6 +109,23 @@ def card_metrics(evaluation: Evaluation, prefix: str) -> dict[str, Metric]:
     return {f"{prefix}_accuracy": evaluation.accuracy} | figures
 
 
+def _decision_tables(evaluation: Evaluation) -> list[str]:
+    """Return what thresholds keep and refuse, and what the sets of labels hold."""
+    lines = []
+    if evaluation.accepted:
+        lines.append("familiarity at least  known photos kept  others refused")
+    for each in evaluation.accepted:
+        refused = "-" if each.other_refused is None else f"{each.other_refused.value:.1%}"
+        lines.append(f"{each.min_familiarity:>20.1%}  {each.known.value:>17.1%}  {refused:>14}")
+    if evaluation.sets:
+        lines.append("error rate  true label in the set (least of all classes)  sets of one label")
+    for figures in evaluation.sets:
+        name, least = min(figures.coverage.items(), key=lambda item: item[1].value)
+        held = f"{least.value:.1%} ({name})"
+        lines.append(f"{figures.error:>10.1%}  {held:>46}  {figures.decided.value:>17.1%}")
+    return lines
+
+
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """Return all metrics as types that JSON can represent."""
     return {
@@ -122,6 +140,8 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "confusions": [list(row) for row in evaluation.confusions()[:_CONFUSIONS_IN_JSON]],
         "reliability": [asdict(row) for row in evaluation.reliability()],
         "coverage": [asdict(evaluation.coverage_at(level)) for level in CONFIDENCES],
+        "accepted": [each.model_dump(exclude_none=True) for each in evaluation.accepted],
+        "sets": [each.model_dump(exclude_none=True) for each in evaluation.sets],
         "unreadable": evaluation.unreadable,
     }
 

@@ -120,8 +120,8 @@ def _with_figures(
         kind, evaluation = "test", evaluate(classifier, dataset.test, "testing")
         if card.thresholds:
             sets = ConformalSets.read((folder / CALIBRATION).read_bytes(), card)
-            kept, held = measure_thresholds(classifier, sets, evaluation, dataset.others[1])
-            measured = {"accepted": kept, "sets": held}
+            evaluation = measure_thresholds(classifier, sets, evaluation, dataset.others[1])
+            measured = {"accepted": evaluation.accepted, "sets": evaluation.sets}
             figures["thresholds"] = card.thresholds.model_copy(update=measured)
     figures["metrics"] = card_metrics(evaluation, kind) | figures["metrics"]
     figures["confusion"] = tuple(tuple(row) for row in evaluation.confusion.tolist())

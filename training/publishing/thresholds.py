@@ -2,12 +2,13 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from app.imaging.decode import Decoded
-from app.model.card import CALIBRATION, FAMILIARITY, Acceptance, SetFigures, Thresholds
+from app.model.card import CALIBRATION, FAMILIARITY, Thresholds
 from app.model.classifier import Classifier
 from app.model.conformal import ConformalSets
 from app.model.prediction import prediction
@@ -63,8 +64,8 @@ def write_thresholds(
 
 def measure_thresholds(
     classifier: Classifier, sets: ConformalSets, tested: Evaluation, others: Sequence[Sample]
-) -> tuple[tuple[Acceptance, ...], tuple[SetFigures, ...]]:
-    """Return what the thresholds were worth on test photos.
+) -> Evaluation:
+    """Return the evaluation with what the thresholds were worth on its photos.
 
     Args:
         classifier: the version with its thresholds.
@@ -74,7 +75,7 @@ def measure_thresholds(
     """
     refused = foreign_familiarity(classifier, others) if others else None
     figures = set_figures(sets, tested.labels, tested.truths, tested.probabilities)
-    return acceptances(tested, refused), figures
+    return replace(tested, accepted=acceptances(tested, refused), sets=figures)
 
 
 def foreign_familiarity(classifier: Classifier, pictures: Sequence[Sample]) -> np.ndarray:

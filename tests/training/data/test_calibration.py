@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_classes
+from training.cli import CommandError
 from training.data.calibration import LEAST, hold_out_calibration
 from training.data.class_folders import open_dataset, open_pictures, open_subset
 from training.data.samples import Sample
@@ -50,6 +51,13 @@ def test_other_pictures_are_no_class(tmp_path: Path) -> None:
     assert dataset.fingerprint != plain.fingerprint
     assert names(dataset.train) == names(plain.train)
     assert len(open_subset(tmp_path / "d", ("down", "level"))) == 20
+
+
+def test_too_few_other_pictures_are_told(tmp_path: Path) -> None:
+    write_classes(tmp_path, 10, ("down", "level"))
+    write_classes(tmp_path, 7, ("_other",))
+    with pytest.raises(CommandError, match=r"_other has 7 pictures to learn from; 8 are needed"):
+        open_dataset(tmp_path)
 
 
 def test_other_pictures_that_were_made_for_the_test_stay_there(tmp_path: Path) -> None:
