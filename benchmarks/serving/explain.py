@@ -8,7 +8,6 @@ The requests are interleaved, so that other load on the machine affects all of t
 ratios, not the milliseconds.
 """
 
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -16,10 +15,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from app.model.card import CARD, EXPLAIN
-from app.model.version_folder import find_version, load_card
+from app.model.card import EXPLAIN
+from app.model.version_folder import find_version
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.server import running_service
+from benchmarks.harness.version_copy import copy_without
 from training.cli import Parser, command, positive, progress
 
 PROG = "python -m benchmarks.serving.explain"
@@ -36,7 +36,7 @@ def main() -> None:
     folder = find_version(arguments.model)
     data = arguments.photo.read_bytes() if arguments.photo else load_photos(None)[0]
     with tempfile.TemporaryDirectory() as scratch:
-        copy = _copy_without_explanation(folder, Path(scratch))
+        copy = copy_without(folder, Path(scratch), {EXPLAIN})
         settings = {"engine": "litert"}
         with running_service(copy, **settings) as old, running_service(folder, **settings) as new:
             addresses = {"/predict, without explain.tflite": f"{old.address}/predict"}
@@ -69,15 +69,6 @@ def _report(seconds: dict[str, np.ndarray]) -> None:
     print(f"{'request':<34}{'median':>10}{'ratio':>8}")
     for name, values in seconds.items():
         print(f"{name:<34}{1e3 * np.median(values):>7.2f} ms{np.median(values) / base:>8.3f}")
-
-
-def _copy_without_explanation(folder: Path, scratch: Path) -> Path:
-    card = load_card(folder)
-    copy = Path(shutil.copytree(folder, scratch / folder.name))
-    (copy / EXPLAIN).unlink()
-    files = {name: digest for name, digest in card.files.items() if name != EXPLAIN}
-    (copy / CARD).write_text(card.model_copy(update={"files": files}).model_dump_json())
-    return copy
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from tests.conftest import ROOT, Command
 MODULES = (
     *(
         f"benchmarks.serving.{name}"
-        for name in ("serve", "limit", "latency", "overload", "soak", "lifecycle")
+        for name in ("serve", "limit", "latency", "overload", "soak", "lifecycle", "familiarity")
     ),
+    "benchmarks.training.familiarity",
     "tests.fuzz.fuzz",
     "tests.fuzz.hostile_service",
 )
@@ -65,6 +66,22 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
     "lifecycle of nothing": (
         "benchmarks.serving.lifecycle --starts 0 --swaps 0 --stops 0",
         "nothing to do",
+    ),
+    "familiarity of nothing": (
+        "benchmarks.serving.familiarity none",
+        "none: no version of a model there",
+    ),
+    "the cost of no familiarity": (
+        "benchmarks.serving.familiarity models/cats-vs-dogs/1",
+        "models/cats-vs-dogs/1 does not measure familiarity; train it again.",
+    ),
+    "scores of no familiarity": (
+        "benchmarks.training.familiarity models/cats-vs-dogs/1 data --foreign tests",
+        "models/cats-vs-dogs/1 does not measure familiarity; train it again.",
+    ),
+    "scores with an odd range": (
+        "benchmarks.training.familiarity models/digits data --foreign tests --near wolves",
+        "invalid range of WordNet ids value: 'wolves'",
     ),
     "fuzz with a negative seed": ("tests.fuzz.fuzz --seed -1", "invalid whole number value: '-1'"),
     "hostile files on no model": (
