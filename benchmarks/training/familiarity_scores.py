@@ -28,7 +28,7 @@ from training.data.samples import Sample
 from training.evaluation.evaluator import for_each
 
 PRODUCT = "familiarity (this project)"
-COMPONENTS = 64  # of the principal subspace
+COMPONENTS = 256  # of the principal subspace
 _RIDGE = 1e-3  # of the mean variance, added to every variance
 
 
@@ -117,6 +117,7 @@ def fit_scores(train: Answers, familiarity: Familiarity) -> dict[str, Score]:
         "nearest training photo": lambda photos: _nearest(unit, photos.features, 1),
         "10th nearest training photo": lambda photos: _nearest(unit, photos.features, 10),
         "distance from the principal subspace": _subspace_distance(train.features),
+        "the same, divided by the length": _subspace_distance(train.features, relative=True),
     }
 
 
@@ -147,14 +148,19 @@ def _nearest(unit: np.ndarray, features: np.ndarray, nth: int) -> np.ndarray:
     return np.asarray(np.partition(similarities, -nth, axis=1)[:, -nth])
 
 
-def _subspace_distance(features: np.ndarray) -> Score:
-    """Return the negative distance from the subspace of the leading principal components."""
+def _subspace_distance(features: np.ndarray, relative: bool = False) -> Score:
+    """Return the negative distance from the subspace of the leading principal components.
+
+    `relative`: divided by the distance from the mean.
+    """
     mean = features.mean(axis=0)
     basis = np.linalg.svd(features - mean, full_matrices=False)[2][:COMPONENTS].T
 
     def score(photos: Answers) -> np.ndarray:
         centred = photos.features - mean
-        return np.asarray(-np.linalg.norm(centred - centred @ basis @ basis.T, axis=1))
+        distance = np.linalg.norm(centred - centred @ basis @ basis.T, axis=1)
+        length = np.linalg.norm(centred, axis=1) if relative else 1
+        return np.asarray(-distance / length)
 
     return score
 

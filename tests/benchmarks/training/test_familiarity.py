@@ -13,7 +13,7 @@ from training.cli import CommandError
 from training.data.samples import Sample
 from training.publishing.familiarity import fit_familiarity
 
-FEATURES = 100
+FEATURES = 300
 
 
 def cluster(seed: int, count: int, distance: float = 0.0) -> Answers:
