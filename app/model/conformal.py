@@ -6,6 +6,7 @@ Algorithmic learning in a random world (2005); V. Vovk, Conditional validity of 
 predictors (2012).
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ class ConformalSets:
 
     def __init__(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
         count = int(labels.max()) + 1
-        self._sorted = [np.sort(probabilities[labels == label]) for label in range(count)]
+        self._sorted = [sorted(probabilities[labels == label].tolist()) for label in range(count)]
 
     @classmethod
     def read(cls, content: bytes, card: Card) -> "ConformalSets":
@@ -50,7 +51,7 @@ class ConformalSets:
     def p_values(self, probabilities: Sequence[float]) -> list[float]:
         """For each label, how usual so low a probability is for photos of that class, 0 to 1."""
         return [
-            float((np.searchsorted(known, value, "right") + 1) / (len(known) + 1))
+            (bisect_right(known, value) + 1) / (len(known) + 1)
             for known, value in zip(self._sorted, probabilities, strict=True)
         ]
 

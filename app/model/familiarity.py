@@ -15,6 +15,7 @@ training had pictures of other things, a third term tells those from known photo
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -73,12 +74,9 @@ class Familiarity:
     other: np.ndarray
     known: np.ndarray
 
-    def __post_init__(self) -> None:
-        unit = self.bank.astype(np.float32)
-        unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1)
-        # Frozen for callers; these two are derived from the fields once.
-        object.__setattr__(self, "_bank", np.ascontiguousarray(unit.T))
-        object.__setattr__(self, "_basis", self.basis.astype(np.float32))
+    @cached_property
+    def _fast(self) -> "_Fast":
+        return _Fast.of(self)
 
     @classmethod
     def read(cls, content: bytes, card: Card) -> "Familiarity":
@@ -130,12 +128,12 @@ class Familiarity:
             The terms, float32 (photos, terms); the most similar photo's place in the bank, and
             the similarity to it, float32 (photos,).
         """
-        length = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-        centred = features / length - self.mean
-        inside: np.ndarray = centred @ self._basis  # type: ignore[attr-defined]
-        terms = [-self._distance(centred, inside)]
-        unit = inside / np.maximum(np.linalg.norm(inside, axis=1, keepdims=True), 1e-12)
-        similarities: np.ndarray = unit @ self._bank  # type: ignore[attr-defined]
+        fast = self._fast
+        centred = features / np.maximum(_length(features), 1e-12) - self.mean
+        inside = centred @ fast.basis
+        outside = _squares(centred) - _squares(inside)
+        terms = [-self._distance(inside, outside)]
+        similarities = (inside / np.maximum(_length(inside), 1e-12)) @ fast.bank
         nearest = similarities.argmax(axis=1)
         similarity = similarities[np.arange(len(nearest)), nearest]
         terms.append(similarity)
@@ -143,12 +141,45 @@ class Familiarity:
             terms.append(centred @ self.other[:-1] + self.other[-1])
         return np.stack(terms, axis=1), nearest, similarity
 
-    def _distance(self, centred: np.ndarray, inside: np.ndarray) -> np.ndarray:
-        """The squared Mahalanobis distance from the nearest class, float32 (photos,)."""
-        outside = np.square(centred).sum(axis=1) - np.square(inside).sum(axis=1)
+    def _distance(self, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
+        """The squared Mahalanobis distance from the nearest class, float32 (photos,).
+
+        Args:
+            inside: the centred features within the components, float32 (photos, components).
+            outside: the squared length of the rest, float32 (photos,).
+        """
+        fast = self._fast
         whitened = inside @ self.whitening
-        centres = self.centres @ self.whitening
         # |a - b|^2 = |a|^2 - 2 a b + |b|^2, without an array of (photos, labels, components).
-        gaps = np.square(centres).sum(axis=1) - 2 * whitened @ centres.T
-        squares = np.square(whitened).sum(axis=1) + gaps.min(axis=1)
-        return np.asarray(squares + np.maximum(outside, 0) / self.residual, np.float32)
+        gaps = (fast.centre_squares - 2 * whitened @ fast.centres).min(axis=1)
+        rest = np.maximum(outside, 0) / self.residual
+        return np.asarray(_squares(whitened) + gaps + rest, np.float32)
+
+
+class _Fast(NamedTuple):
+    """What does not depend on a photo, computed once: NumPy's calls take most of the time."""
+
+    basis: np.ndarray  # float32
+    centres: np.ndarray  # whitened, (components, labels)
+    centre_squares: np.ndarray
+    bank: np.ndarray  # of unit length, (components, photos)
+
+    @classmethod
+    def of(cls, familiarity: Familiarity) -> "_Fast":
+        basis = familiarity.basis.astype(np.float32)
+        centres = familiarity.centres @ familiarity.whitening
+        bank = familiarity.bank.astype(np.float32)
+        bank /= np.maximum(_length(bank), 1)
+        return cls(
+            basis, np.ascontiguousarray(centres.T), _squares(centres),
+            np.ascontiguousarray(bank.T),
+        )  # fmt: skip
+
+
+def _squares(rows: np.ndarray) -> np.ndarray:
+    """The squared length of each row."""
+    return np.asarray(np.einsum("ij,ij->i", rows, rows))
+
+
+def _length(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sqrt(_squares(rows))[:, np.newaxis])

@@ -8,7 +8,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -132,14 +132,14 @@ class _Worker:
             infer = time.perf_counter() - began
             for answer in answers:
                 if "error" not in answer:
-                    answer |= asdict(next(outputs)) | {"infer": infer}
+                    answer |= vars(next(outputs)) | {"infer": infer}
         return answers
 
     def _decode(self, photo: bytes) -> tuple[dict[str, Any], np.ndarray | None]:
         began = time.perf_counter()
         try:
             pixels, whole = self._classifier.decoded(photo)
-            found = asdict(statistics(pixels, whole))
+            found = vars(statistics(pixels, whole))
         except Exception as error:
             return _failure(error), None
         return {"decode": time.perf_counter() - began, "statistics": found}, pixels

@@ -9,6 +9,9 @@ from app.model.familiarity import Familiarity
 from training.transfer.head import fit_head
 
 _COMPONENTS = 64
+# So many of the training photos are compared with. The network pushes them out of the processor's
+# cache for each photo, so that more of them cost time.
+_BANK = 2000
 # A component needs so many photos; fewer do not tell its variance.
 _PHOTOS_FOR_COMPONENT = 4
 _FOLDS = 5
@@ -58,6 +61,9 @@ def _fit(features: np.ndarray, labels: np.ndarray, others: np.ndarray | None) ->
     residual = max(float(outside) / len(unit) / (unit.shape[1] - components), 1e-9)
     gaps = inside - centres[labels]
     covariance = gaps.T @ gaps / len(gaps) + residual * np.eye(components)
+    # In the order of their labels, so that each class keeps its share.
+    kept = np.linspace(0, len(inside) - 1, min(_BANK, len(inside))).round().astype(int)
+    kept = np.argsort(labels, kind="stable")[kept]
     length = np.maximum(np.linalg.norm(inside, axis=1, keepdims=True), 1e-12)
     return Familiarity(
         mean=mean.astype(np.float32),
@@ -65,8 +71,8 @@ def _fit(features: np.ndarray, labels: np.ndarray, others: np.ndarray | None) ->
         centres=centres.astype(np.float32),
         whitening=np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32),
         residual=np.array(residual, np.float32),
-        bank=np.round(127 * inside / length).astype(np.int8),
-        bank_labels=labels.astype(np.uint16),
+        bank=np.round(127 * inside / length)[kept].astype(np.int8),
+        bank_labels=labels[kept].astype(np.uint16),
         scales=np.ones((2 if others is None else 3, 2), np.float32),
         other=_tell_apart(unit - mean, others, mean),
         known=np.zeros(1, np.float32),

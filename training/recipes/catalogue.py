@@ -81,7 +81,7 @@ TRANSFER = Recipe(
     python -m training.fit --data data/more --epochs 4 --minutes 90
 
 The second command: 24 minutes for 1,624 batches of 12,991 photos, on 2 cores that did other work,
-too. Test accuracy: 99.15 % (98.64 to 99.47), validation accuracy: 99.8 %, for models/cats-vs-dogs/4.
+too. Test accuracy: 99.15 % (98.64 to 99.47), validation: 99.8 %, for models/cats-vs-dogs/4.
 
 Fine-tuning uses crops of 176 pixels, and the network is served at 224: random crops make objects
 appear larger in training. Source: H. Touvron et al., Fixing the train-test resolution discrepancy
