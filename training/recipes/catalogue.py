@@ -60,7 +60,7 @@ TRANSFER = Recipe(
     epochs=6,
     batch_size=32,
     optimizer="adamw",
-    learning_rate=5e-5,
+    learning_rate=1e-4,
     options={"variant": "lite0", "side": 224},
     weight_decay=0.01,
     average=0.99,
@@ -78,7 +78,7 @@ TRANSFER = Recipe(
 """The default recipe: EfficientNet-Lite0 with ImageNet weights, a linear head, and fine-tuning.
 
     python -m training.fit
-    python -m training.fit --data data/more --epochs 4 --minutes 90
+    python -m training.fit --data data/more --epochs 4 --minutes 90 --learning-rate 5e-5
 
 The second command: 24 minutes for 1,624 batches of 12,991 photos, on 2 cores that did other work,
 too. Test accuracy: 99.15 % (98.64 to 99.47), validation: 99.8 %, for models/cats-vs-dogs/4.
