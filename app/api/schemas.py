@@ -111,7 +111,7 @@ class Accepts(BaseModel):
 
 
 class DecisionsBody(BaseModel):
-    """The thresholds of a request that names none, and the lowest error rate it may name."""
+    """The thresholds of a request that names none, and the lowest useful error rate."""
 
     error: float
     smallest_error: float

@@ -11,10 +11,12 @@ from app.serving.served_model import ServedModel
 
 _TEXTS = {
     "error": "the share of photos whose true label may be missing in `labels`, instead of the "
-    "default; from `decisions.smallest_error` of `/model` to 0.5",
+    "default; below `decisions.smallest_error` of `/model` every label is possible",
     "min_familiarity": "photos that are less familiar are unknown, instead of the default; "
     "0 refuses none",
 }
+
+_LARGEST = {"error": LARGEST_ERROR, "min_familiarity": 1.0}
 
 PARAMETERS: list[dict[str, Any]] = [
     {
@@ -22,7 +24,7 @@ PARAMETERS: list[dict[str, Any]] = [
         "in": "query",
         "required": False,
         "description": text,
-        "schema": {"type": "number", "minimum": 0, "maximum": 1},
+        "schema": {"type": "number", "minimum": 0, "maximum": _LARGEST[name]},
     }
     for name, text in _TEXTS.items()
 ]
@@ -34,22 +36,19 @@ def requested(request: Request, model: ServedModel) -> Strictness:
     Raises:
         Problem: 422 a value is not a number within its bounds, or the model has no thresholds.
     """
-    smallest = model.decisions.smallest_error
-    bounds = {"error": (smallest or 0.0, LARGEST_ERROR), "min_familiarity": (0.0, 1.0)}
-    values: dict[str, float | None] = dict.fromkeys(bounds)
-    for name, (low, high) in bounds.items():
+    values: dict[str, float | None] = dict.fromkeys(_LARGEST)
+    for name, high in _LARGEST.items():
         text = request.query_params.get(name)
         if text is None:
             continue
-        if smallest is None:
+        if model.decisions.smallest_error is None:
             raise _problem(
                 f"The model {model.card.name} {model.card.version} has no thresholds, so it "
                 f"cannot decide. Leave {name} out, or serve a version that has them."
             )
         values[name] = value = _number(text)
-        if not low <= value <= high:
-            # Rounded up, so that what the message names is accepted.
-            expected = f"expected a number from {math.ceil(low * 1e4) / 1e4:g} to {high:g}"
+        if not 0 <= value <= high:
+            expected = f"expected a number from 0 to {high:g}"
             raise _problem(f"The value of {name} is {text[:40]!r}; {expected}.")
     return Strictness(values["error"], values["min_familiarity"])
 

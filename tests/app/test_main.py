@@ -30,7 +30,10 @@ def test_a_multipart_photo_is_answered(service: httpx.Client) -> None:
     answer = service.post("/predict", files={"file": ("a.jpg", PHOTO, "image/jpeg")})
     assert answer.status_code == 200
     body = answer.json()
-    assert set(body) == {"label", "probability", "probabilities", "model"}
+    assert set(body) == {
+        "label", "probability", "probabilities", "model", "decision", "known", "familiarity",
+        "nearest", "labels",
+    }  # fmt: skip
     assert set(body["probabilities"]) == {"cat", "dog"}
     assert body["probability"] == body["probabilities"][body["label"]]
     assert body["probability"] >= 0.5

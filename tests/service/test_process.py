@@ -156,7 +156,7 @@ def test_it_starts_answers_and_stops(tmp_path: Path, stop: signal.Signals) -> No
         picture = pictures.encode(pictures.noise(1))
         assert httpx.post(f"{address}/predict", files={"file": picture}).status_code == 200
         assert httpx.get(f"{address}/model").json()["name"] == "digits"
-    assert "serving digits version 1 with litert" in (tmp_path / "log").read_text()
+    assert "serving digits version 2 with litert" in (tmp_path / "log").read_text()
 
 
 def test_a_client_that_goes_away_in_its_upload_is_no_defect(tmp_path: Path) -> None:
