@@ -11,10 +11,9 @@ service would measure the same figures.
 import os
 from pathlib import Path
 
-from app.model.card import CALIBRATION, Card
+from app.model.card import Card
 from app.model.classifier import Classifier
-from app.model.conformal import ConformalSets
-from app.model.version_folder import find_version, load_card, read_listed
+from app.model.version_folder import find_version, load_card
 from training.cli import CommandError, Parser, command, note, require_writable
 from training.data.class_folders import open_pictures, open_subset
 from training.data.fingerprints import FINGERPRINTS, read_fingerprints, short_fingerprint
@@ -75,10 +74,7 @@ def _evaluate(
     classifier = Classifier.load(folder, engine="litert", threads=os.cpu_count() or 1)
     evaluation = evaluate(classifier, samples)
     if classifier.card.thresholds:
-        content = read_listed(folder, classifier.card, CALIBRATION)
-        assert content is not None  # a card with thresholds lists it
-        sets = ConformalSets.read(content, classifier.card)
-        evaluation = measure_thresholds(classifier, sets, evaluation, foreign)
+        evaluation = measure_thresholds(folder, classifier, evaluation, foreign)
     print(as_text(evaluation))
     if report:
         write_report(evaluation, samples, report)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from app.model.card import CALIBRATION, Card, ModelError, Thresholds
+from app.model.card import CALIBRATION, Card, ModelError
 from app.model.conformal import ConformalSets
 from app.model.prediction import Prediction
 
@@ -62,7 +62,6 @@ class Decisions:
     def __init__(
         self, card: Card, calibration: bytes | None, defaults: Strictness | None = None
     ) -> None:
-        self.thresholds: Thresholds | None = card.thresholds
         self._labels = card.labels
         self._sets = ConformalSets.read(calibration, card) if calibration else None
         defaults = defaults or Strictness()

@@ -129,11 +129,11 @@ class Familiarity:
             the similarity to it, float32 (photos,).
         """
         fast = self._fast
-        centred = features / np.maximum(_length(features), 1e-12) - self.mean
+        centred = unit(features) - self.mean
         inside = centred @ fast.basis
         outside = _squares(centred) - _squares(inside)
         terms = [-self._distance(inside, outside)]
-        similarities = (inside / np.maximum(_length(inside), 1e-12)) @ fast.bank
+        similarities = unit(inside) @ fast.bank
         nearest = similarities.argmax(axis=1)
         similarity = similarities[np.arange(len(nearest)), nearest]
         terms.append(similarity)
@@ -168,8 +168,7 @@ class _Fast(NamedTuple):
     def of(cls, familiarity: Familiarity) -> "_Fast":
         basis = familiarity.basis.astype(np.float32)
         centres = familiarity.centres @ familiarity.whitening
-        bank = familiarity.bank.astype(np.float32)
-        bank /= np.maximum(_length(bank), 1)
+        bank = unit(familiarity.bank.astype(np.float32))
         return cls(
             basis, np.ascontiguousarray(centres.T), _squares(centres),
             np.ascontiguousarray(bank.T),
@@ -181,5 +180,7 @@ def _squares(rows: np.ndarray) -> np.ndarray:
     return np.asarray(np.einsum("ij,ij->i", rows, rows))
 
 
-def _length(rows: np.ndarray) -> np.ndarray:
-    return np.asarray(np.sqrt(_squares(rows))[:, np.newaxis])
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Each row, scaled to length 1; zeros stay zeros."""
+    length = np.sqrt(_squares(rows))[:, np.newaxis]
+    return np.asarray(rows / np.maximum(length, 1e-12))

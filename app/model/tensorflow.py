@@ -39,10 +39,10 @@ class TensorFlowEngine:
             raise ModelError(f"{path}: Keras cannot load it ({one_line(error)}).") from error
         card.require_shapes(KERAS, network.input_shape[1:], network.output_shape[1:])
         self._shape = card.input.shape
-        # A traced graph, because Keras's `predict` builds a data pipeline for every call.
         last = network.layers[-1].input
         self.features = int(last.shape[-1]) if len(last.shape) == 2 else 0
         shown = keras.Model(network.input, [network.output, last])
+        # A traced graph, because Keras's `predict` builds a data pipeline for every call.
         self._forward = tf.function(
             lambda pixels: shown(tf.cast(pixels, tf.float32), training=False),
             input_signature=[tf.TensorSpec((None, *self._shape), tf.uint8)],

@@ -53,7 +53,7 @@ def for_each(
     answer: Callable[[Decoded], T],
     description: str,
 ) -> tuple[list[tuple[Sample, T]], dict[str, str]]:
-    """Decode the raw bytes of every sample on all cores, and call `answer` with it.
+    """Decode every sample on all cores, and call `answer` with each decoded photo, one at a time.
 
     Returns:
         The readable samples with what `answer` returned, and the others, class/name -> reason.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from app.model.familiarity import Familiarity
+from app.model.familiarity import Familiarity, unit
 from training.transfer.head import fit_head
 
 _COMPONENTS = 64
@@ -51,30 +51,30 @@ def fit_familiarity(
 
 def _fit(features: np.ndarray, labels: np.ndarray, others: np.ndarray | None) -> Familiarity:
     """Fit all but the scales of the terms and the scores of known photos."""
-    unit = _unit(features)
-    mean = unit.mean(axis=0)
-    components = min(_COMPONENTS, max(len(unit) // _PHOTOS_FOR_COMPONENT, 1), unit.shape[1] - 1)
-    basis = np.linalg.svd(unit - mean, full_matrices=False)[2][:components].T.astype(np.float16)
-    inside = (unit - mean) @ basis.astype(np.float32)
+    rows = unit(features)
+    mean = rows.mean(axis=0)
+    centred = rows - mean
+    components = min(_COMPONENTS, max(len(rows) // _PHOTOS_FOR_COMPONENT, 1), rows.shape[1] - 1)
+    basis = np.linalg.svd(centred, full_matrices=False)[2][:components].T.astype(np.float16)
+    inside = centred @ basis.astype(np.float32)
     centres = np.stack([inside[labels == label].mean(axis=0) for label in range(labels.max() + 1)])
-    outside = np.square(unit - mean).sum() - np.square(inside).sum()
-    residual = max(float(outside) / len(unit) / (unit.shape[1] - components), 1e-9)
+    outside = np.square(centred).sum() - np.square(inside).sum()
+    residual = max(float(outside) / len(rows) / (rows.shape[1] - components), 1e-9)
     gaps = inside - centres[labels]
     covariance = gaps.T @ gaps / len(gaps) + residual * np.eye(components)
     # In the order of their labels, so that each class keeps its share.
     kept = np.linspace(0, len(inside) - 1, min(_BANK, len(inside))).round().astype(int)
     kept = np.argsort(labels, kind="stable")[kept]
-    length = np.maximum(np.linalg.norm(inside, axis=1, keepdims=True), 1e-12)
     return Familiarity(
         mean=mean.astype(np.float32),
         basis=basis,
         centres=centres.astype(np.float32),
         whitening=np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32),
         residual=np.array(residual, np.float32),
-        bank=np.round(127 * inside / length)[kept].astype(np.int8),
+        bank=np.round(127 * unit(inside[kept])).astype(np.int8),
         bank_labels=labels[kept].astype(np.uint16),
         scales=np.ones((2 if others is None else 3, 2), np.float32),
-        other=_tell_apart(unit - mean, others, mean),
+        other=_tell_apart(centred, others, mean),
         known=np.zeros(1, np.float32),
     )
 
@@ -83,11 +83,6 @@ def _tell_apart(known: np.ndarray, others: np.ndarray | None, mean: np.ndarray) 
     """Return the weights and the bias of the logit of "known" against others."""
     if others is None:
         return np.empty(0, np.float32)
-    both = np.concatenate([_unit(others) - mean, known])
+    both = np.concatenate([unit(others) - mean, known])
     head = fit_head(both, np.repeat([0, 1], [len(others), len(known)]))
     return np.append(head.kernel[:, 0], head.bias).astype(np.float32)
-
-
-def _unit(features: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.asarray(features / np.maximum(length, 1e-12))

@@ -12,9 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from app.model.card import CALIBRATION, CARD, EXPLAIN, KERAS, LITERT, Card, Golden, Input, Layer
+from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, Golden, Input, Layer
 from app.model.classifier import Classifier
-from app.model.conformal import ConformalSets
 from app.model.golden import golden_pixels
 from app.model.summary import summarize
 from app.model.version_folder import load_card, sha256, versions
@@ -119,8 +118,7 @@ def _with_figures(
     if dataset.test or evaluation is None:
         kind, evaluation = "test", evaluate(classifier, dataset.test, "testing")
         if card.thresholds:
-            sets = ConformalSets.read((folder / CALIBRATION).read_bytes(), card)
-            evaluation = measure_thresholds(classifier, sets, evaluation, dataset.others[1])
+            evaluation = measure_thresholds(folder, classifier, evaluation, dataset.others[1])
             measured = {"accepted": evaluation.accepted, "sets": evaluation.sets}
             figures["thresholds"] = card.thresholds.model_copy(update=measured)
     figures["metrics"] = card_metrics(evaluation, kind) | figures["metrics"]

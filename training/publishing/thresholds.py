@@ -12,6 +12,7 @@ from app.model.card import CALIBRATION, FAMILIARITY, Thresholds
 from app.model.classifier import Classifier
 from app.model.conformal import ConformalSets
 from app.model.prediction import prediction
+from app.model.version_folder import read_file
 from training.cli import CommandError
 from training.data.samples import Dataset, Sample
 from training.evaluation.decisions import acceptances, set_figures
@@ -20,7 +21,7 @@ from training.evaluation.metrics import Evaluation
 from training.publishing.familiarity import fit_familiarity
 
 ERROR, MIN_FAMILIARITY = 0.05, 0.01  # the defaults on the card
-_MOST = 5000  # training photos that are compared with
+_MOST = 5000  # training photos whose features are computed
 
 
 def write_thresholds(
@@ -63,16 +64,18 @@ def write_thresholds(
 
 
 def measure_thresholds(
-    classifier: Classifier, sets: ConformalSets, tested: Evaluation, others: Sequence[Sample]
+    folder: Path, classifier: Classifier, tested: Evaluation, others: Sequence[Sample]
 ) -> Evaluation:
     """Return the evaluation with what the thresholds were worth on its photos.
 
     Args:
+        folder: the version folder.
         classifier: the version with its thresholds.
-        sets: its sets of labels.
         tested: its answers for the test photos.
         others: pictures of other things, to test with.
     """
+    content = read_file(folder / CALIBRATION, classifier.card.files[CALIBRATION])
+    sets = ConformalSets.read(content, classifier.card)
     refused = foreign_familiarity(classifier, others) if others else None
     figures = set_figures(sets, tested.labels, tested.truths, tested.probabilities)
     return replace(tested, accepted=acceptances(tested, refused), sets=figures)

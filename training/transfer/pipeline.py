@@ -103,7 +103,8 @@ def transfer(
     head = fit_head(training.values, training.labels)
     network = build_backbone(recipe.backbone, len(dataset.labels), None, recipe.weights)
     head.put_into(network)
-    best = _judge_head(head, training, validation)
+    apart = None if dataset.calibration else _cross_validate(head, training)
+    best = apart if apart and not validation.samples else _judge_head(head, validation)
     history = [_head_metrics(head, training, best)]
     print(f"head alone: {best.describe()}")
     if recipe.minutes and dataset.test:
@@ -127,7 +128,7 @@ def transfer(
         strength=head.strength,
         training=training,
         photos=(len(training.samples), len(validation.samples)),
-        out_of_fold=None if dataset.calibration else _out_of_fold(dataset, training, head),
+        out_of_fold=_out_of_fold(dataset, training, apart) if apart else None,
         unreadable=training.unreadable | validation.unreadable,
     )
 
@@ -152,10 +153,13 @@ def _best_mixture(
     return best
 
 
-def _judge_head(head: Head, training: Features, validation: Features) -> _Candidate:
-    """Return the head's logits for validation, or cross-validated ones without such photos."""
-    if validation.samples:
-        return _Candidate(head.logits(validation.values), validation.labels, 0)
+def _judge_head(head: Head, validation: Features) -> _Candidate:
+    """Return the head's logits for validation."""
+    return _Candidate(head.logits(validation.values), validation.labels, 0)
+
+
+def _cross_validate(head: Head, training: Features) -> _Candidate:
+    """Return logits for the training photos, of heads that were not fitted on them."""
     logits = out_of_fold_logits(training.values, training.labels, head.strength)
     return _Candidate(logits, training.labels, 0)
 
@@ -196,10 +200,8 @@ def _served(
     return served
 
 
-def _out_of_fold(dataset: Dataset, training: Features, head: Head) -> Evaluation:
+def _out_of_fold(dataset: Dataset, training: Features, judged: _Candidate) -> Evaluation:
     """Return the cross-validated answers for the training photos."""
-    logits = out_of_fold_logits(training.values, training.labels, head.strength)
-    judged = _Candidate(logits, training.labels, 0)
     return Evaluation(
         labels=dataset.labels,
         names=tuple(sample.name for sample in training.samples),
