@@ -13,9 +13,9 @@ import os
 import signal
 import socket
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -39,7 +39,8 @@ _ENVIRONMENT = {
 }
 _HIDDEN = ("APP_API_KEYS",)  # from the workers
 
-_starting = threading.Lock()
+# Starts one process at a time. A start that is given up goes on in its thread.
+_starter = ThreadPoolExecutor(1, "worker-start")
 _alive: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
@@ -74,8 +75,11 @@ class WorkerProcess(asyncio.Protocol):
             ModelError: the worker refuses the model, or ends while it loads it.
         """
         ours, theirs = socket.socketpair()
+        starting = _starter.submit(_start, (theirs, spec, threads, check))
+        # Not before: if the thread finds its end closed, the fork server gets no message, and ends.
+        starting.add_done_callback(lambda _: theirs.close())
         try:
-            self._process = await asyncio.to_thread(_start, (theirs, spec, threads, check))
+            self._process = await asyncio.wrap_future(starting)
             loop = asyncio.get_running_loop()
             self._transport, _ = await loop.connect_accepted_socket(lambda: self, ours)
             await self._ready
@@ -85,7 +89,6 @@ class WorkerProcess(asyncio.Protocol):
                 "temporary files (TMPDIR), and some free memory."
             ) from error
         finally:
-            theirs.close()
             if self._transport is None:
                 ours.close()
             elif not self._is_ready():
@@ -155,7 +158,7 @@ class WorkerProcess(asyncio.Protocol):
 
 
 def _start(arguments: tuple[Any, ...]) -> Any:
-    with _starting, _without_program():
+    with _without_program():
         if _FORKS:
             _start_fork_server()
         process = _CONTEXT.Process(target=worker.main, args=arguments, daemon=True)

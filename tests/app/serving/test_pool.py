@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from app.model.prediction import prediction
 from app.model.shared_file import SharedFile
 from app.serving.messages import WorkerDefect
 from app.serving.pool import READY, WorkerPool
+from app.serving.process import WorkerProcess
 from app.serving.worker import CLASSIFY
 from tests.app.serving.pools import PHOTOS, run, running, spec, until
 
@@ -247,6 +249,25 @@ def test_signals_for_the_whole_group_leave_the_workers_at_work(stripes_model: Pa
                 os.kill(next(iter(pool._workers))._process.pid, number)
             assert (await task.future).members["result"]["slept"] == 0.3
             assert pool.ends == []  # type: ignore[attr-defined]
+
+    run(ask)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+def test_starts_that_are_given_up_do_not_end_the_fork_server(stripes_model: Path) -> None:
+    async def ask() -> None:
+        async with running(stripes_model, workers=1) as pool:
+            stat = Path(f"/proc/{next(iter(pool._workers))._process.pid}/stat").read_text()
+            server = Path("/proc") / stat.rpartition(")")[2].split()[1]  # its parent, see proc(5)
+            for number in range(20):
+                process = WorkerProcess(lambda *_: None, lambda *_: None)
+                start = asyncio.create_task(process.start(pool._spec, 1, False))
+                await asyncio.sleep(number / 7_000)
+                start.cancel()
+                await asyncio.gather(start, return_exceptions=True)
+        assert server.exists()
+        async with running(stripes_model, workers=1) as pool:
+            assert await pool.submit(CLASSIFY, PHOTOS[0]).future
 
     run(ask)
 
