@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import math
 import multiprocessing
+import multiprocessing.connection
 import multiprocessing.forkserver
 import os
 import signal
@@ -39,7 +40,7 @@ _ENVIRONMENT = {
 }
 _HIDDEN = ("APP_API_KEYS",)  # from the workers
 
-# Starts one process at a time. A start that is given up goes on in its thread.
+# Starts processes and reads exit codes, one at a time. A start that is given up goes on here.
 _starter = ThreadPoolExecutor(1, "worker-start")
 _alive: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
@@ -113,7 +114,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def pause(self, on: bool) -> None:
         """Give the process no processor time, or give it again. Windows cannot."""
-        if hasattr(signal, "SIGSTOP") and self._process.is_alive():
+        if hasattr(signal, "SIGSTOP") and not self._transport.is_closing():
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGSTOP if on else signal.SIGCONT)
 
@@ -135,8 +136,13 @@ class WorkerProcess(asyncio.Protocol):
         """See `asyncio.Protocol`: the process has ended."""
         if self._told:
             return
-        task = asyncio.ensure_future(asyncio.to_thread(self._process.join))
+        task = asyncio.ensure_future(asyncio.to_thread(self._wait))
         task.add_done_callback(self._ended)
+
+    def _wait(self) -> None:
+        """Wait for the exit code, which can be read once: a start asks for those of all, too."""
+        multiprocessing.connection.wait([self._process.sentinel])
+        _starter.submit(self._process.join).result()
 
     def _is_ready(self) -> bool:
         return self._ready.done() and not self._ready.cancelled() and not self._ready.exception()

@@ -49,6 +49,7 @@ async def running(
         yield pool
     finally:
         pool.close()
+        await asyncio.gather(*pool._background, return_exceptions=True)
         await asyncio.sleep(0.01)  # transports are closed in the event loop's next rounds
 
 
