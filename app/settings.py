@@ -130,7 +130,9 @@ class Settings(BaseSettings):
         0, ge=0, le=86_400, description="look for a newer version this often; 0: only on SIGHUP"
     )
     engine: Choice = Field(
-        "auto", description="litert, tensorflow, or auto: tensorflow where there is a GPU"
+        "auto",
+        description="auto: tensorflow where there is a GPU, else litert; litert: the faster of "
+        "litert-float and litert-int8; or one of these by name",
     )
     workers: int = Field(
         default_factory=_cores,

@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from app.model.card import CARD, LITERT
 from tests.conftest import ROOT
@@ -21,6 +23,13 @@ def publish(base: Path, version: int, broken: bool = False) -> Path:
         damage(beside)
     beside.rename(folder)
     return folder
+
+
+def edit_card(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Change a version's card, as JSON."""
+    card = json.loads((folder / CARD).read_text())
+    edit(card)
+    (folder / CARD).write_text(json.dumps(card))
 
 
 def damage(folder: Path) -> None:

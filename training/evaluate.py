@@ -13,6 +13,7 @@ from pathlib import Path
 
 from app.model.card import Card
 from app.model.classifier import Classifier
+from app.model.litert import FILES, LiteRTName
 from app.model.version_folder import find_version, load_card
 from training.cli import CommandError, Parser, command, note, require_writable
 from training.data.class_folders import open_pictures, open_subset
@@ -36,6 +37,12 @@ def main() -> None:
     parser.add_argument(
         "--foreign", type=Path, help="a folder of pictures of other things, which should be refused"
     )
+    parser.add_argument(
+        "--engine",
+        choices=tuple(FILES),
+        default="litert-float",
+        help="which of the version's networks (default: %(default)s)",
+    )
     arguments = parser.parse_args()
     if arguments.report and arguments.report.exists():
         raise CommandError(f"--report {arguments.report}: it exists already; name a new folder.")
@@ -48,7 +55,7 @@ def main() -> None:
     foreign = open_pictures(arguments.foreign) if arguments.foreign else []
     if foreign and not card.thresholds:
         raise CommandError(f"--foreign: {folder} does not measure familiarity; train it again.")
-    _evaluate(folder, samples, arguments.report, foreign)
+    _evaluate(folder, samples, arguments.report, foreign, arguments.engine)
 
 
 def _warn_of_training_photos(folder: Path, card: Card, samples: list[Sample]) -> None:
@@ -64,14 +71,18 @@ def _warn_of_training_photos(folder: Path, card: Card, samples: list[Sample]) ->
 
 
 def _evaluate(
-    folder: Path, samples: list[Sample], report: Path | None, foreign: list[Sample]
+    folder: Path,
+    samples: list[Sample],
+    report: Path | None,
+    foreign: list[Sample],
+    engine: LiteRTName,
 ) -> None:
     # scikit-learn and Matplotlib take seconds to import; a wrong argument does not wait for them.
     from training.evaluation.evaluator import evaluate
     from training.evaluation.report import as_text, write_report
     from training.publishing.thresholds import measure_thresholds
 
-    classifier = Classifier.load(folder, engine="litert", threads=os.cpu_count() or 1)
+    classifier = Classifier.load(folder, engine=engine, threads=os.cpu_count() or 1)
     evaluation = evaluate(classifier, samples)
     if classifier.card.thresholds:
         evaluation = measure_thresholds(folder, classifier, evaluation, foreign)

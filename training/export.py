@@ -1,17 +1,19 @@
 """Convert the network of a published version to LiteRT again.
 
     python -m training.export models/cats-vs-dogs/1
+    python -m training.export models/cats-vs-dogs/1 --data data/cats_vs_dogs_small
 
-Use it for a version without the file that `/explain` and `/layers` need, or after the conversion
-was improved. All other files in the folder stay as they are.
+Use it for a version without the files that the service needs, or after the conversion was
+improved. With the photos of its training, the network in int8 is made, too; without them, that
+stays as it is. The network itself and its figures do not change.
 """
 
+import os
 from pathlib import Path
 
-from app.model.card import EXPLAIN, LITERT
-from app.model.version_folder import find_version
-from training.cli import Parser, command
-from training.publishing.litert import reconvert
+from app.model.card import EXPLAIN, INT8, LITERT
+from app.model.version_folder import find_version, load_card
+from training.cli import CommandError, Parser, command
 
 PROG = "python -m training.export"
 
@@ -21,9 +23,25 @@ def main() -> None:
     """Run the command."""
     parser = Parser(PROG, description="Make a published version's LiteRT files anew.")
     parser.add_argument("model", type=Path, help="a version folder, e.g. models/cats-vs-dogs/1")
-    folder = find_version(parser.parse_args().model)
-    reconvert(folder)
-    print(f"made {folder / LITERT} and {folder / EXPLAIN}")
+    parser.add_argument("--data", type=Path, help="the photos of its training, to make int8 from")
+    arguments = parser.parse_args()
+    folder, dataset = find_version(arguments.model), None
+    if arguments.data:
+        from training.data.class_folders import open_dataset
+
+        dataset, labels = open_dataset(arguments.data), load_card(folder).labels
+        if dataset.labels != labels:
+            raise CommandError(
+                f"--data {arguments.data}: its classes are {', '.join(dataset.labels)}, those of "
+                f"{folder} {', '.join(labels)}. Give the photos that it was trained on."
+            )
+    # TensorFlow and scikit-learn take seconds to import, so errors in the arguments come first.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from training.publishing.litert import reconvert
+
+    reconvert(folder, dataset)
+    made = [folder / name for name in (LITERT, EXPLAIN, INT8) if name in load_card(folder).files]
+    print(f"{', '.join(map(str, made))}: up to date")
 
 
 if __name__ == "__main__":

@@ -122,8 +122,8 @@ class ModelBody(Card):
     """The model's card, the engine that runs it, its thresholds, and what the service accepts."""
 
     decisions: DecisionsBody | None
-
     engine: str
+    engine_reason: str
     accepts: Accepts
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 CARD = "card.json"
 KERAS = "model.keras"
 LITERT = "model.tflite"
+INT8 = "model-int8.tflite"  # versions that lose accuracy by it lack it
 EXPLAIN = "explain.tflite"  # old versions lack it
 # Versions without thresholds lack these two.
 FAMILIARITY = "familiarity.npz"
@@ -74,6 +75,18 @@ class Golden(_Record):
 
     seed: int
     outputs: tuple[float, ...]
+
+
+class Int8(_Record):
+    """What the network answers in whole numbers of 8 bits, beside what it does in float32.
+
+    Attributes:
+        golden: its own golden predictions.
+        metrics: what was measured with it, and with float32 on the same photos (`float_...`).
+    """
+
+    golden: tuple[Golden, ...]
+    metrics: dict[str, Metric]
 
 
 class Acceptance(_Record):
@@ -156,6 +169,7 @@ class Card(_Record):
     data: dict[str, str | int]
     libraries: dict[str, str]
     golden: tuple[Golden, ...]
+    int8: Int8 | None = Field(None, description="null: it has no network in 8 bits")
     thresholds: Thresholds | None = Field(None, description="null: it cannot tell what it knows")
     reference: PhotoSummary | None = Field(
         None, description="of the validation photos, to compare with the photos that are served"
@@ -176,7 +190,9 @@ class Card(_Record):
                 raise ValueError(f"files: {needed} and thresholds belong together")
         if self.reference is not None and set(self.reference.label_shares) != set(self.labels):
             raise ValueError("reference: its label_shares are not those of the labels")
-        for golden in self.golden:
+        if (INT8 in self.files) != (self.int8 is not None):
+            raise ValueError(f"files: {INT8} and int8 belong together")
+        for golden in (*self.golden, *(self.int8.golden if self.int8 else ())):
             self._require_probabilities(golden)
         return self
 

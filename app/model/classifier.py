@@ -8,11 +8,11 @@ import numpy as np
 
 from app.imaging import decode
 from app.imaging.formats import FORMATS
-from app.model.card import EXPLAIN, FAMILIARITY, LITERT, Card
-from app.model.engine import Choice, load_engine
+from app.model.card import EXPLAIN, FAMILIARITY, Card
+from app.model.engine import Choice
 from app.model.explainer import Explainer
-from app.model.golden import check_golden
-from app.model.litert import LiteRTEngine
+from app.model.fastest import load_engine, select
+from app.model.litert import FILES
 from app.model.network import Network
 from app.model.prediction import Prediction, prediction
 from app.model.shared_file import SharedFile
@@ -80,8 +80,6 @@ class Classifier:
         explain = card.files.get(EXPLAIN)
         read = partial(read_file, folder / EXPLAIN, explain) if explain else None
         loaded = load_engine(folder, card, engine, threads)
-        loaded.warm()
-        check_golden(card, loaded)
         network = Network.of(card, loaded, read_listed(folder, card, FAMILIARITY))
         return cls(card, network, max_pixels, formats, Explainer(card, read))
 
@@ -96,20 +94,18 @@ class Classifier:
     ) -> "Classifier":
         """As `load`, on a CPU, from a version's checked files by their names.
 
-        Without `model.tflite` among them, the classifier only decodes and explains.
+        Of several networks the fastest answers. Without one, the classifier only decodes and
+        explains.
 
         Raises:
             ModelError: as `load`.
         """
         network = None
-        if LITERT in files:
-            model = files[LITERT]
-            loaded = LiteRTEngine(model.path() or model.read(), card, threads)
-            if not card.golden:
-                loaded.warm()
-            check_golden(card, loaded)  # which warms it up, too
+        shared = {name: files[file] for name, file in FILES.items() if file in files}
+        if shared:
+            models = {name: file.path() or file.read() for name, file in shared.items()}
             known = files[FAMILIARITY].read() if FAMILIARITY in files else None
-            network = Network.of(card, loaded, known)
+            network = Network.of(card, select(card, models, threads), known)
         read = files[EXPLAIN].read if EXPLAIN in files else None
         return cls(card, network, max_pixels, formats, Explainer(card, read, threads))
 

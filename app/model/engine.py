@@ -1,7 +1,7 @@
 """Which engine runs the network: LiteRT on a CPU, TensorFlow on a GPU.
 
-Both take the pixels that `app.imaging.decode.decode` returns, and give the network's outputs. Only
-`app.model.tensorflow` imports TensorFlow, and only when its engine is made.
+All take the pixels that `app.imaging.decode.decode` returns, and give the network's outputs.
+`app.model.fastest` chooses between the networks for LiteRT.
 """
 
 import importlib.util
@@ -11,14 +11,11 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from app.model.card import KERAS, LITERT, Card
 from app.model.forward import Forward
-from app.model.litert import LiteRTEngine
-from app.model.tensorflow import TensorFlowEngine
-from app.model.version_folder import read_file
+from app.model.litert import LiteRTName
 
-EngineName = Literal["litert", "tensorflow"]
-Choice = Literal["auto"] | EngineName
+EngineName = LiteRTName | Literal["tensorflow"]
+Choice = Literal["auto", "litert"] | EngineName
 
 logger = logging.getLogger(__name__)
 
@@ -48,28 +45,14 @@ class Engine(Protocol):
         """Run each batch size once, so that no request has to wait for one-time set-up."""
 
 
-def choose(choice: Choice) -> EngineName:
-    """The engine's name for a choice; "auto" is TensorFlow where it is installed and sees a GPU."""
+def choose(choice: Choice) -> Literal["litert"] | EngineName:
+    """Choose between a CPU and a GPU: "auto" is TensorFlow where it is installed and sees a GPU.
+
+    "litert" stands for the faster of the version's networks for a CPU.
+    """
     if choice == "auto":
         return "tensorflow" if _tensorflow_has_gpu() else "litert"
     return choice
-
-
-def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int = 1) -> Engine:
-    """The engine for a checked version folder.
-
-    Args:
-        folder: the version folder whose card `app.model.version_folder.load_card` has checked.
-        card: that card.
-        choice: see `choose`.
-        threads: cores for LiteRT, see `app.model.litert.LiteRTEngine`.
-
-    Raises:
-        ModelError: the engine is not installed, or cannot load the file.
-    """
-    if choose(choice) == "tensorflow":
-        return TensorFlowEngine(folder / KERAS, card)
-    return LiteRTEngine(read_file(folder / LITERT, card.files[LITERT]), card, threads)
 
 
 def _tensorflow_has_gpu() -> bool:

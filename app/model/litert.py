@@ -1,12 +1,15 @@
-"""The engine for CPUs: LiteRT interpreters over one model file."""
+"""The engines for CPUs: LiteRT interpreters over one model file, in float32 or in int8."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from app.model.card import LITERT, Card, ModelError
+from app.model.card import INT8, LITERT, Card, ModelError
 from app.model.forward import FEATURES, PROBABILITIES, Forward, joined
+
+LiteRTName = Literal["litert-float", "litert-int8"]
+FILES: dict[LiteRTName, str] = {"litert-float": LITERT, "litert-int8": INT8}
 
 
 class LiteRTEngine:
@@ -17,26 +20,33 @@ class LiteRTEngine:
     share the reading of the weights; a third one adds nothing.
 
     Args:
-        model: the bytes of the version's `model.tflite`, or where to open it. An opened file is
-            not copied.
+        model: the bytes of the network's file, or where to open it. An opened file is not copied.
         card: the version's card; the network has to fit it.
         threads: cores for a photo that is alone.
+        name: which of the version's networks it is.
 
     Raises:
         ModelError: LiteRT cannot load the file, or the network has another input or other outputs
             than the card says.
     """
 
-    name = "litert"
     max_batch = 2
 
-    def __init__(self, model: bytes | Path, card: Card, threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: bytes | Path,
+        card: Card,
+        threads: int = 1,
+        name: LiteRTName = "litert-float",
+    ) -> None:
+        self.name: str = name
+        self._file = FILES[name]
         try:
             self._narrow = _Interpreter(model, 1)
             self._wide = _Interpreter(model, threads) if threads > 1 else self._narrow
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{LITERT}: LiteRT cannot load it ({one_line(error)}).") from error
-        card.require_shapes(LITERT, *self._narrow.shapes)
+            raise ModelError(f"{self._file}: LiteRT cannot load it ({one_line(error)}).") from error
+        card.require_shapes(self._file, *self._narrow.shapes)
         self._shape = card.input.shape
         self.features = self._narrow.features
 
@@ -58,7 +68,7 @@ class LiteRTEngine:
                 self.run(np.zeros((photos, *self._shape), np.uint8))
             self.run(np.zeros((1, *self._shape), np.uint8), alone=True)
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{LITERT}: LiteRT cannot run it ({one_line(error)}).") from error
+            raise ModelError(f"{self._file}: LiteRT cannot run it ({one_line(error)}).") from error
 
 
 class _Interpreter:

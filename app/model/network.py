@@ -9,6 +9,7 @@ import numpy as np
 from app.model.card import Card, ModelError
 from app.model.engine import Engine
 from app.model.familiarity import Familiar, Familiarity
+from app.model.fastest import Selected
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,13 @@ class Network:
     Args:
         engine: runs the network.
         familiarity: measures how familiar photos are.
+        reason: why this engine was selected.
 
     Raises:
         ModelError: the network does not have the features that `familiarity` needs.
     """
 
-    def __init__(self, engine: Engine, familiarity: Familiarity | None) -> None:
+    def __init__(self, engine: Engine, familiarity: Familiarity | None, reason: str = "") -> None:
         if familiarity and engine.features != familiarity.features:
             raise ModelError(
                 f"the network has {engine.features} features, and the measure of familiarity "
@@ -44,11 +46,13 @@ class Network:
             )
         self.engine = engine
         self.familiarity = familiarity
+        self.reason = reason
 
     @classmethod
-    def of(cls, card: Card, engine: Engine, familiarity: bytes | None) -> "Network":
+    def of(cls, card: Card, selected: Selected, familiarity: bytes | None) -> "Network":
         """With the bytes of the version's `familiarity.npz`, if it has one."""
-        return cls(engine, Familiarity.read(familiarity, card) if familiarity else None)
+        measure = Familiarity.read(familiarity, card) if familiarity else None
+        return cls(selected.engine, measure, selected.reason)
 
     def run(self, batch: np.ndarray, alone: bool = False) -> list[Output]:
         """Arguments as for `app.model.engine.Engine.run`."""

@@ -10,11 +10,12 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.imaging.errors import DecoderCrashed, TooExpensive
 from app.model.card import ModelError
+from app.model.litert import FILES
 from app.serving.admission import QueueFull
 from app.serving.limits import OVERTIME
 from app.serving.messages import to_error
@@ -78,6 +79,7 @@ class WorkerPool:
         on_batch: Callable[[int], None] = lambda _: None,
         on_end: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self.engine, self.reason = "", ""  # what the workers run, and why
         self.failing = ""  # why the last try to start a worker failed
         self._spec = spec
         self._size = workers
@@ -91,13 +93,13 @@ class WorkerPool:
         self._background: set[asyncio.Future[Any]] = set()
 
     async def start(self) -> None:
-        """Start the workers. The first one checks the version's files as a whole.
+        """Start the workers. The first one checks the version's files, and selects its network.
 
         Raises:
             ModelError: a worker refuses the model.
         """
         try:
-            await self._start_worker(check=True)
+            self._select(await self._start_worker(check=True))
             await asyncio.gather(*(self._start_worker() for _ in range(self._size + READY - 1)))
         except BaseException:
             self.close()
@@ -124,6 +126,14 @@ class WorkerPool:
             worker.process.end()
         for each in self._background:
             each.cancel()
+
+    def _select(self, ready: dict[str, str]) -> None:
+        """Let all workers run the network that the first one found the fastest."""
+        if ready:
+            self.engine, self.reason = ready["engine"], ready["reason"]
+        others = {file for name, file in FILES.items() if name != self.engine}
+        files = {name: file for name, file in self._spec.files.items() if name not in others}
+        self._spec = replace(self._spec, files=files)
 
     def _leave(self, task: Task) -> None:
         self._queue.done(task)
@@ -255,18 +265,19 @@ class WorkerPool:
                 process.pause(False)
         self._dispatch()
 
-    async def _start_worker(self, *, check: bool = False) -> None:
+    async def _start_worker(self, *, check: bool = False) -> dict[str, str]:
         wide = not any(worker.wide for worker in self._workers.values())
         process = WorkerProcess(self._answered, self._ended)
         self._starting += 1
         try:
-            await process.start(self._spec, self._size if wide else 1, check)
+            ready = await process.start(self._spec, self._size if wide else 1, check)
         finally:
             self._starting -= 1
         if self._closed:
             process.end()
         else:
             self._workers[process] = _Worker(process, wide)
+        return ready
 
     async def _watch(self) -> None:
         """End workers that are stuck or not needed any more, for ever."""

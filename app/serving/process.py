@@ -64,13 +64,16 @@ class WorkerProcess(asyncio.Protocol):
         self._process: Any = None
         self._transport: Any = None
         self._incoming = Incoming()
-        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ready: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
 
-    async def start(self, spec: WorkerSpec, threads: int, check: bool) -> None:
+    async def start(self, spec: WorkerSpec, threads: int, check: bool) -> dict[str, str]:
         """Start the process, and wait until it has loaded its model.
 
         Args:
             spec, threads, check: see `app.serving.worker.main`.
+
+        Returns:
+            The `engine` that it loaded, and the `reason`; nothing if it only decodes.
 
         Raises:
             ModelError: the worker refuses the model, or ends while it loads it.
@@ -83,7 +86,7 @@ class WorkerProcess(asyncio.Protocol):
             self._process = await asyncio.wrap_future(starting)
             loop = asyncio.get_running_loop()
             self._transport, _ = await loop.connect_accepted_socket(lambda: self, ours)
-            await self._ready
+            return await self._ready
         except OSError as error:
             raise ModelError(
                 f"no worker process can be started ({error}). The service needs a folder for "
@@ -153,7 +156,7 @@ class WorkerProcess(asyncio.Protocol):
         elif "refused" in head:
             self._ready.set_exception(ModelError(str(head["refused"])))
         else:
-            self._ready.set_result(None)
+            self._ready.set_result(head["ready"])
 
     def _ended(self, _: object) -> None:
         code = self._process.exitcode or 0

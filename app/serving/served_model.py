@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from app.imaging.statistics import Statistics
-from app.model.card import CALIBRATION, EXPLAIN, FAMILIARITY, LITERT, Card
+from app.model.card import CALIBRATION, EXPLAIN, FAMILIARITY, Card
 from app.model.decision import Decisions, Strictness
-from app.model.engine import Choice, Engine, choose, load_engine
-from app.model.golden import check_golden
+from app.model.engine import Choice, choose
+from app.model.fastest import load_engine, networks
+from app.model.litert import FILES
 from app.model.network import Network, Output
 from app.model.prediction import Prediction, prediction
 from app.model.shared_file import SharedFile
@@ -66,7 +67,8 @@ class ServedModel:
     Attributes:
         folder: the version folder.
         card: its card.
-        engine_name: what runs the network, litert or tensorflow.
+        engine_name: what runs the network, see `app.model.engine.EngineName`.
+        engine_reason: why this engine was selected.
         decisions: what decides on its predictions.
         plots: the bytes of the card's plots, by name.
         pool: the workers.
@@ -80,6 +82,7 @@ class ServedModel:
     plots: Mapping[str, bytes]
     pool: WorkerPool
     _engine: EngineQueue | None
+    engine_reason: str = ""
     drift: Window = field(init=False)
     _users: int = field(default=0, init=False)
     _retired: bool = field(default=False, init=False)
@@ -94,14 +97,14 @@ class ServedModel:
         Raises:
             ModelError: it cannot be served; the message says why.
         """
-        card, files = await asyncio.to_thread(_read, folder)
-        name = choose(options.engine)
-        engine = None
-        if name == "tensorflow":
-            loaded = await asyncio.to_thread(_load_tensorflow, folder, card)
+        choice = choose(options.engine)
+        card, files = await asyncio.to_thread(_read, folder, choice)
+        engine, name, reason = None, "", ""
+        if choice == "tensorflow":
+            loaded = await asyncio.to_thread(load_engine, folder, card, choice)
+            name, reason = loaded.engine.name, loaded.reason
             network = Network.of(card, loaded, files.get(FAMILIARITY))
             engine = EngineQueue(network, options.on_batch)
-            files.pop(LITERT)
         decisions = Decisions(card, files.pop(CALIBRATION, None), options.strictness)
         plots = {name: files.pop(name) for name in list(files) if name.endswith(".png")}
         shared = {name: SharedFile(content) for name, content in files.items()}
@@ -114,7 +117,8 @@ class ServedModel:
             options.on_end,
         )  # fmt: skip
         await pool.start()
-        return cls(folder, card, name, decisions, plots, pool, engine)
+        name, reason = name or pool.engine, reason or pool.reason
+        return cls(folder, card, name, decisions, plots, pool, engine, reason)
 
     @property
     def waiting(self) -> int:
@@ -169,16 +173,11 @@ class ServedModel:
             self.close()
 
 
-def _read(folder: Path) -> tuple[Card, dict[str, bytes]]:
-    """A version's card, checked, and the files that serving needs: for LiteRT, and the plots."""
+def _read(folder: Path, choice: Choice) -> tuple[Card, dict[str, bytes]]:
+    """A version's card, checked, and the files that serving needs, with the plots."""
     card = load_card(folder)
-    served = (LITERT, EXPLAIN, FAMILIARITY, CALIBRATION)
+    served = {EXPLAIN, FAMILIARITY, CALIBRATION}
+    if choice != "tensorflow":
+        served |= {FILES[name] for name in networks(card, choice)}
     wanted = [name for name in card.files if name in served or name.endswith(".png")]
     return card, {name: read_file(folder / name, card.files[name]) for name in wanted}
-
-
-def _load_tensorflow(folder: Path, card: Card) -> Engine:
-    engine = load_engine(folder, card, "tensorflow")
-    engine.warm()
-    check_golden(card, engine)
-    return engine

@@ -20,7 +20,7 @@ from app.model.card import EXPLAIN, Card, ModelError
 from app.model.classifier import Classifier
 from app.model.explainer import Explainer, NotExplainable
 from app.model.golden import check_explainer
-from app.model.litert import one_line
+from app.model.litert import FILES, one_line
 from app.model.shared_file import SharedFile
 from app.serving import limits, messages
 
@@ -46,8 +46,8 @@ class WorkerSpec:
 
     Attributes:
         card: the model's card.
-        files: the version's LiteRT files, by name. Without `model.tflite` the worker
-            decodes for an engine elsewhere.
+        files: the version's LiteRT files, by name. Of several networks the fastest answers; if
+            there is none, the worker decodes for an engine elsewhere.
         jobs: what it does beside classifying, by name.
         formats, max_pixels: see `app.imaging.decode.decode`.
         photo_memory: bytes that one photo may take, if it is sent as a large one.
@@ -84,7 +84,7 @@ def main(connection: socket.socket, spec: WorkerSpec, threads: int, check: bool)
     for name in LATE_IMPORTS:
         importlib.import_module(name)
     limits.confine()
-    connection.sendall(messages.packed({"ready": True}))
+    connection.sendall(messages.packed({"ready": worker.description}))
     with connection.makefile("rb") as file:
         while (message := messages.read(file)) is not None:
             connection.sendall(messages.packed(*worker.answer(*message)))
@@ -103,6 +103,14 @@ class _Worker:
         if "HEIC" in spec.formats:
             register_heic()  # later it could not be read any more
         self._memory = limits.Memory()
+
+    @property
+    def description(self) -> dict[str, str]:
+        """The name of the engine that it loaded, and the reason; nothing if it only decodes."""
+        if not any(file in self._spec.files for file in FILES.values()):
+            return {}
+        network = self._classifier.network
+        return {"engine": network.engine.name, "reason": network.reason}
 
     def answer(self, head: dict[str, Any], photos: list[bytes]) -> messages.Message:
         """The answer to a message: for each photo a member of `answers` and its bytes."""

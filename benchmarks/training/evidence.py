@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--seed", type=natural, default=0)
     arguments = parser.parse_args()
     folder = find_version(arguments.model)
-    classifier = Classifier.load(folder, engine="litert")
+    classifier = Classifier.load(folder, engine="litert-float")
     samples = _samples(arguments.photos, classifier.card)
     random = np.random.default_rng(arguments.seed)
     error = additivity_error(classifier, samples)

@@ -111,7 +111,7 @@ def split_foreign(
 
 
 def _measure(folder: Path, dataset: Dataset, groups: dict[str, list[Sample]], most: int) -> None:
-    classifier = Classifier.load(folder, engine="litert", threads=os.cpu_count() or 1)
+    classifier = Classifier.load(folder, engine="litert-float", threads=os.cpu_count() or 1)
     card, familiarity = classifier.card, classifier.network.familiarity
     content = read_listed(folder, card, CALIBRATION)
     assert familiarity is not None  # a card with thresholds lists

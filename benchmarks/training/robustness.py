@@ -31,7 +31,9 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="a version folder, or a folder of versions")
     parser.add_argument("photos", type=Path, help="FOLDER/CLASS/PHOTO")
     arguments = parser.parse_args()
-    classifier = Classifier.load(arguments.model, engine="litert", threads=os.cpu_count() or 1)
+    classifier = Classifier.load(
+        arguments.model, engine="litert-float", threads=os.cpu_count() or 1
+    )
     samples = open_subset(arguments.photos, classifier.card.labels)
     accuracies = {}
     for name, change in VARIANTS.items():

@@ -11,6 +11,7 @@ import pytest
 
 from app.imaging import decode
 from app.imaging.formats import FORMATS
+from app.model.litert import FILES
 from app.serving.predictor import Predictor
 from app.settings import Settings
 from tests import pictures
@@ -99,7 +100,8 @@ def test_the_model_is_described(service: httpx.Client) -> None:
     body = service.get("/model").json()
     assert body["name"] == "cats-vs-dogs"
     assert body["labels"] == ["cat", "dog"]
-    assert body["engine"] == "litert"
+    assert body["engine"] in FILES
+    assert body["engine_reason"].startswith("a photo takes ")
     assert body["accepts"]["formats"] == list(FORMATS)
     assert body["accepts"]["max_pixels"] == decode.MAX_PIXELS
     assert sum(layer["parameters"] for layer in body["layers"]) == body["parameters"]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from app.imaging.formats import FORMATS
-from app.model.golden import GOLDEN_TOLERANCE, golden_pixels
+from app.model.golden import GOLDEN_TOLERANCE, INT8_TOLERANCE, golden_pixels
 from app.model.version_folder import find_version, load_card
 from tests import pictures
 from tests.conftest import ROOT
@@ -22,8 +22,12 @@ pytestmark = pytest.mark.container
 KEY, WRONG = "a-key-that-opens-the-service", "a-key-that-opens-nothing-here"
 HEADERS = {"X-API-Key": KEY}
 
-# Target, APP_ENGINE, the engine that is to serve: without a GPU the large image serves, too.
-KINDS = [("cpu", "", "litert"), ("gpu", "", "litert"), ("gpu", "tensorflow", "tensorflow")]
+# Target, APP_ENGINE, and what the name of the engine that is to serve begins with: without a GPU
+# the large image serves, too.
+KINDS = [
+    ("cpu", "", "litert-"), ("cpu", "litert-int8", "litert-int8"), ("gpu", "", "litert-"),
+    ("gpu", "tensorflow", "tensorflow"),
+]  # fmt: skip
 
 
 @dataclass
@@ -59,12 +63,17 @@ def predict(client: httpx.Client, data: bytes) -> dict[str, float]:
 def test_it_answers_as_the_card_says(served: Served) -> None:
     card = load_card(find_version(ROOT / "models" / "cats-vs-dogs"))
     model = served.client.get("/model", headers=HEADERS).json()
-    assert (model["version"], model["engine"]) == (card.version, served.engine)
-    for golden in card.golden:
+    assert model["version"] == card.version
+    assert model["engine"].startswith(served.engine)
+    expected, tolerance = card.golden, GOLDEN_TOLERANCE
+    if model["engine"] == "litert-int8":
+        assert card.int8
+        expected, tolerance = card.int8.golden, INT8_TOLERANCE
+    for golden in expected:
         picture = Image.fromarray(golden_pixels(golden.seed, card.input))
         probabilities = predict(served.client, pictures.encode(picture, "PNG"))
-        expected = pytest.approx(golden.outputs[0], abs=GOLDEN_TOLERANCE)
-        assert probabilities[card.labels[1]] == expected
+        output = pytest.approx(golden.outputs[0], abs=tolerance)
+        assert probabilities[card.labels[1]] == output
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -33,8 +33,8 @@ def converting_here(
         made = made_once(tmp_path_factory, name, make)
         shutil.copy(made / "features.tflite", destination)
 
-    def export_here(source: Path, destination: Path, explain: Path) -> None:
-        convert(str(source), str(destination), str(explain))
+    def export_here(*paths: Path) -> None:
+        convert(*map(str, paths))
 
     monkeypatch.setattr(features, "_run_export", export_once)
     for module in (litert, publish):

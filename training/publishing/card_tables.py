@@ -51,3 +51,22 @@ def _sets(found: Thresholds) -> str:
 
 def _share(metric: Metric) -> str:
     return f"{metric.value:.1%} ({metric.low:.1%} to {metric.high:.1%})"
+
+
+def int8(card: Card) -> str:
+    """Return the section on the network in int8; nothing for a version without it."""
+    if card.int8 is None:
+        return ""
+    metrics = card.int8.metrics
+    lines = ["| figure | int8 | float32 | photos |", "| --- | --- | --- | --- |"]
+    for name, metric in metrics.items():
+        if name.startswith("float_"):
+            continue
+        usual = metrics.get(f"float_{name}")
+        cell = f"{usual.value:.4f}" if usual else ""
+        label = name.replace("_", " ")
+        lines.append(f"| {label} | {metric.value:.4f} | {cell} | {metric.samples:,} |")
+    return (
+        "## In int8\n\nThe service runs this network with whole numbers of 8 bits where that is "
+        "faster. A difference is one of probabilities, for the same photo.\n\n" + "\n".join(lines)
+    )

@@ -1,4 +1,4 @@
-"""Convert a `.keras` file to the two LiteRT files.
+"""Convert a `.keras` file to LiteRT files with float32 arithmetic.
 
 `training.publishing.litert` runs this module in a process with the TensorFlow backend, since the
 converter needs it whatever backend trained the network.
@@ -8,27 +8,27 @@ import sys
 from typing import Any
 
 
-def convert(source: str, litert: str, explain: str) -> None:
-    """Write both LiteRT files, with float32 weights and arithmetic.
+def convert(source: str, litert: str, explain: str, plain: str) -> None:
+    """Write the file for predictions, that for explanations, and one to quantize.
 
-    Only the file for predictions is optimized: it gets faster, but its weights get larger. The file
-    for explanations, which few requests need, stays small; its weights have half precision if that
-    loses nothing.
+    The weights of the first two have half precision if that loses nothing. Those of the last have
+    float32, and it has the outputs of the first.
     """
     import keras
     import tensorflow as tf
 
     from training.networks.half import is_half
     from training.publishing.explain_outputs import add_explain_outputs, show_features
-    from training.publishing.optimize import optimize
 
     network = keras.saving.load_model(source, compile=False, safe_mode=True)
-    show_features(optimize(network)).export(litert, format="litert", verbose=False)
     half: dict[str, Any] = {
         "optimizations": [tf.lite.Optimize.DEFAULT],
         "target_spec": {"supported_types": [tf.float16]},
     }
     options = half if is_half(network) else {}
+    served = show_features(network)
+    served.export(plain, format="litert", verbose=False)
+    served.export(litert, format="litert", verbose=False, **options)
     add_explain_outputs(network).export(explain, format="litert", verbose=False, **options)
 
 

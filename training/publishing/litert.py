@@ -6,44 +6,52 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, ModelError
+from app.model.card import EXPLAIN, KERAS, LITERT, Card, ModelError
 from app.model.classifier import Classifier
 from app.model.explainer import Explainer, NotExplainable
 from app.model.golden import GOLDEN_TOLERANCE, golden_pixels, matches
-from app.model.version_folder import load_card, read_file, sha256
-from training.atomic import atomic_folder, write_text
+from app.model.version_folder import load_card, read_file
+from training.atomic import atomic_folder
 from training.cli import CommandError
+from training.data.samples import Dataset
+from training.publishing.int8 import add_int8
+from training.publishing.model_card import write
 
 ADDITIVITY_TOLERANCE = 1e-4
 
 
-def reconvert(folder: Path) -> None:
-    """Convert `model.keras` of a version folder again, and update the checksums on its card.
+def reconvert(folder: Path, dataset: Dataset | None = None) -> None:
+    """Convert `model.keras` of a version folder again, and update its card.
 
-    The other files are checked first. The new folder replaces the old one only after both LiteRT
+    The other files are checked first. The new folder replaces the old one only after the LiteRT
     files reproduced the card's golden predictions.
+
+    Args:
+        folder: the version folder.
+        dataset: the photos to make the network in int8 from, too. Without them, it stays.
 
     Raises:
         CommandError: the conversion failed.
         ModelError: the folder is damaged, or the new files do not reproduce the predictions.
     """
     card = load_card(folder, unchecked=(LITERT, EXPLAIN))
-    with atomic_folder(folder, replace=True) as temporary:
+    with atomic_folder(folder, replace=True) as temporary, TemporaryDirectory() as scratch:
         shutil.copytree(folder, temporary, dirs_exist_ok=True)
-        export_litert(temporary / KERAS, temporary / LITERT, temporary / EXPLAIN)
-        checksums = {name: sha256(temporary / name) for name in (LITERT, EXPLAIN)}
-        files = dict(sorted({**card.files, **checksums}.items()))
-        card = card.model_copy(update={"files": files})
-        write_text(temporary / CARD, card.model_dump_json(indent=2) + "\n")
-        Classifier.load(temporary, engine="litert")
+        plain = Path(scratch) / LITERT
+        export_litert(temporary / KERAS, temporary / LITERT, temporary / EXPLAIN, plain)
+        card = write(temporary, card)
+        Classifier.load(temporary, engine="litert-float")
         check_explanation(temporary, card)
+        if dataset is not None:
+            add_int8(temporary, card, plain, dataset, {})
 
 
-def export_litert(source: Path, destination: Path, explain: Path) -> None:
-    """Convert a `.keras` file to float32 LiteRT files for predictions and for explanations.
+def export_litert(source: Path, destination: Path, explain: Path, plain: Path) -> None:
+    """Convert a `.keras` file to LiteRT files, see `training.publishing.convert.convert`.
 
     The conversion runs in a separate process, as it needs TensorFlow as Keras's backend.
 
@@ -56,7 +64,7 @@ def export_litert(source: Path, destination: Path, explain: Path) -> None:
         "CUDA_VISIBLE_DEVICES": "-1",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
-    paths = map(str, (source, destination, explain))
+    paths = map(str, (source, destination, explain, plain))
     command = [sys.executable, "-m", "training.publishing.convert", *paths]
     # The command is this interpreter with a module of this package, without a shell.
     done = subprocess.run(  # noqa: S603

@@ -1,7 +1,12 @@
-"""Render a version folder's `card.json` as `README.md`."""
+"""Write a version folder's card: `card.json`, and the same as text, `README.md`."""
 
-from app.model.card import Card
-from training.publishing.card_tables import decisions
+from pathlib import Path
+
+from app.model.card import CALIBRATION, CARD, EXPLAIN, FAMILIARITY, INT8, KERAS, LITERT, Card
+from app.model.version_folder import sha256
+from training.atomic import write_text
+from training.data.fingerprints import FINGERPRINTS
+from training.publishing.card_tables import decisions, int8
 
 _MAX_LABELS = 30  # in the table of the confusion matrix
 _MAX_CONFUSIONS = 10
@@ -20,14 +25,29 @@ _TESTED = (
     "The test figures come from the published files, through the code that serves them, from the "
     "photos' raw bytes."
 )
-CURVES, EVALUATION = "training.png", "evaluation.png"
+README, CURVES, EVALUATION = "README.md", "training.png", "evaluation.png"
+_FILES = (
+    KERAS, LITERT, INT8, EXPLAIN, FAMILIARITY, CALIBRATION, FINGERPRINTS, README, CURVES,
+    EVALUATION,
+)  # fmt: skip
+
+
+def write(folder: Path, card: Card) -> Card:
+    """Write both files; return the card, with the checksums of the version's files as they are."""
+    names = sorted({*_FILES, *card.files} & {entry.name for entry in folder.iterdir()})
+    files = {name: sha256(folder / name) for name in names}
+    write_text(folder / README, render(card.model_copy(update={"files": files})))
+    files = dict(sorted({**files, README: sha256(folder / README)}.items()))
+    card = card.model_copy(update={"files": files})
+    write_text(folder / CARD, card.model_dump_json(indent=2) + "\n")
+    return card
 
 
 def render(card: Card) -> str:
     """Return the model card as Markdown."""
     parts = [
-        _head(card), _figures(card), _confusion(card), decisions(card), _plots(), _recipe(card),
-        _layers(card),
+        _head(card), _figures(card), _confusion(card), decisions(card), _plots(card), int8(card),
+        _recipe(card), _layers(card),
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -73,6 +93,8 @@ def _cell(value: str | float | None) -> str:
 
 
 def _confusion(card: Card) -> str:
+    if not card.confusion:  # nothing has been measured yet
+        return ""
     if len(card.labels) > _MAX_LABELS:
         where = f"The confusion matrix of the {len(card.labels)} labels is in `card.json`."
         return f"{_by_class(card)}\n\n{where}"
@@ -106,7 +128,9 @@ def _by_class(card: Card) -> str:
     return "\n".join(lines[: _MAX_LABELS + 2]) + f"\n\nMost frequent confusions: {shown}."
 
 
-def _plots() -> str:
+def _plots(card: Card) -> str:
+    if EVALUATION not in card.files:
+        return ""
     return (
         "Does the confidence mean what it says, how well do the probabilities part the labels, "
         "and how good are the surest answers:\n\n"

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
 import numpy as np
 
-from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, Golden, Input, Layer
+from app.model.card import EXPLAIN, KERAS, LITERT, Card, Golden, Input, Layer
 from app.model.classifier import Classifier
 from app.model.golden import golden_pixels
 from app.model.summary import summarize
 from app.model.version_folder import load_card, sha256, versions
-from training.atomic import atomic_folder, write_text
+from training.atomic import atomic_folder
 from training.data.fingerprints import FINGERPRINTS, write_fingerprints
 from training.data.samples import Dataset
 from training.evaluation import plots
@@ -27,6 +28,7 @@ from training.evaluation.report import card_metrics
 from training.loop.checkpoint import EpochMetrics
 from training.networks.flops import multiply_adds
 from training.publishing import model_card
+from training.publishing.int8 import add_int8
 from training.publishing.litert import check_explanation, export_litert
 from training.publishing.thresholds import measure_thresholds, write_thresholds
 
@@ -77,16 +79,16 @@ def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Pa
     """
     base = models / trained.name
     number = max(versions(base), default=0) + 1
-    with atomic_folder(base / str(number)) as folder:
+    with atomic_folder(base / str(number)) as folder, TemporaryDirectory() as scratch:
+        plain = Path(scratch) / LITERT
         trained.network.save(folder / KERAS)
-        export_litert(folder / KERAS, folder / LITERT, folder / EXPLAIN)
+        export_litert(folder / KERAS, folder / LITERT, folder / EXPLAIN, plain)
         write_fingerprints(dataset.train, folder / FINGERPRINTS)
         plots.training_curves(trained.history, trained.kept_epoch, folder / model_card.CURVES)
-        card = _write_card(folder, _draft_card(trained, number, folder))
+        model_card.write(folder, _draft_card(trained, number, folder))
         classifier = _load_with_thresholds(folder, trained, dataset)
-        card, evaluation = _with_figures(classifier, folder, trained, dataset)
-        write_text(folder / "README.md", model_card.render(card))
-        _write_card(folder, card)
+        card, evaluation, measured = _with_figures(classifier, folder, trained, dataset)
+        add_int8(folder, model_card.write(folder, card), plain, dataset, measured)
         load_card(folder)
     return base / str(number), evaluation
 
@@ -94,37 +96,38 @@ def publish(trained: TrainingResult, models: Path, dataset: Dataset) -> tuple[Pa
 def _load_with_thresholds(folder: Path, trained: TrainingResult, dataset: Dataset) -> Classifier:
     """Return the version, with thresholds on its card if there are photos for them."""
     threads = os.cpu_count() or 1
-    classifier = Classifier.load(folder, engine="litert", threads=threads)
+    classifier = Classifier.load(folder, engine="litert-float", threads=threads)
     check_explanation(folder, classifier.card)
     thresholds = write_thresholds(folder, classifier, dataset, trained.out_of_fold)
     if thresholds is None:
         return classifier
-    _write_card(folder, classifier.card.model_copy(update={"thresholds": thresholds}))
-    return Classifier.load(folder, engine="litert", threads=threads)
+    model_card.write(folder, classifier.card.model_copy(update={"thresholds": thresholds}))
+    return Classifier.load(folder, engine="litert-float", threads=threads)
 
 
 def _with_figures(
     classifier: Classifier, folder: Path, trained: TrainingResult, dataset: Dataset
-) -> tuple[Card, Evaluation]:
-    """Return the card with what was measured, and the evaluation on the test set."""
-    card = classifier.card
+) -> tuple[Card, Evaluation, dict[str, Evaluation]]:
+    """Return the card with what was measured, the evaluation for it, and those of each subset."""
+    card, measured = classifier.card, {}
     figures: dict[str, Any] = {"metrics": {}}
     if dataset.validation:
-        validation = evaluate(classifier, dataset.validation, "validating")
+        measured["validation"] = validation = evaluate(classifier, dataset.validation, "validating")
         answers = [card.labels[answer] for answer in validation.answers]
         figures["metrics"] = card_metrics(validation, "validation")
         figures["reference"] = summarize(card.labels, answers, validation.statistics)
     kind, evaluation = model_card.CROSS_VALIDATED, trained.out_of_fold
     if dataset.test or evaluation is None:
         kind, evaluation = "test", evaluate(classifier, dataset.test, "testing")
+        measured["test"] = evaluation
         if card.thresholds:
             evaluation = measure_thresholds(folder, classifier, evaluation, dataset.others[1])
-            measured = {"accepted": evaluation.accepted, "sets": evaluation.sets}
-            figures["thresholds"] = card.thresholds.model_copy(update=measured)
+            found = {"accepted": evaluation.accepted, "sets": evaluation.sets}
+            figures["thresholds"] = card.thresholds.model_copy(update=found)
     figures["metrics"] = card_metrics(evaluation, kind) | figures["metrics"]
     figures["confusion"] = tuple(tuple(row) for row in evaluation.confusion.tolist())
     plots.evaluation_plots(evaluation, folder / model_card.EVALUATION)
-    return card.model_copy(update=figures), evaluation
+    return card.model_copy(update=figures), evaluation, measured
 
 
 def _draft_card(trained: TrainingResult, number: int, folder: Path) -> Card:
@@ -150,14 +153,6 @@ def _draft_card(trained: TrainingResult, number: int, folder: Path) -> Card:
         golden=tuple(_golden(network, shape, seed) for seed in _GOLDEN_SEEDS),
         files={name: sha256(folder / name) for name in (KERAS, LITERT)},
     )
-
-
-def _write_card(folder: Path, card: Card) -> Card:
-    """Write `card.json` with the checksums of all files in the folder; return the card."""
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name != CARD)
-    card = card.model_copy(update={"files": {name: sha256(folder / name) for name in names}})
-    write_text(folder / CARD, card.model_dump_json(indent=2) + "\n")
-    return card
 
 
 def _layer(layer: Any) -> Layer:

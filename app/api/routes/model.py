@@ -31,6 +31,7 @@ async def model(request: Request) -> Response:
     body = ModelBody(
         **dict(served.card),
         engine=served.engine_name,
+        engine_reason=served.engine_reason,
         decisions=_decisions(served),
         accepts=Accepts(
             formats=settings.formats,

@@ -46,7 +46,7 @@ def test_a_digit_is_accepted_and_noise_is_unknown(digits: httpx.Client) -> None:
 
 
 def test_http_answers_as_the_classifier_does(digits: httpx.Client) -> None:
-    classifier = Classifier.load(NEW, engine="litert")
+    classifier = Classifier.load(NEW, engine=digits.get("/model").json()["engine"])
     for photo in (NOISE, one(3)):
         expected, found = classifier.predict(photo), post(digits, photo).json()
         assert expected.nearest is not None

@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 
 from app.model import version_folder as module
-from app.model.card import CARD, EXPLAIN, KERAS, LITERT, Card, Input, ModelError, ModelNotFound
+from app.model.card import (
+    CARD,
+    EXPLAIN,
+    INT8,
+    KERAS,
+    LITERT,
+    Card,
+    Input,
+    ModelError,
+    ModelNotFound,
+)
 from app.model.golden import golden_pixels, matches
 from app.model.version_folder import find_version, load_card, read_file, sha256, versions
 from tests.versions import DIGITS
@@ -48,7 +58,8 @@ def test_a_published_folder_loads(stripes_model: Path) -> None:
     assert card.labels == ("down", "level", "slope")
     assert card.outputs == 3
     plots = {"training.png", "evaluation.png"}
-    assert set(card.files) == {KERAS, LITERT, EXPLAIN, "README.md", "training-photos.bin"} | plots
+    networks = {KERAS, LITERT, INT8, EXPLAIN}
+    assert set(card.files) == networks | {"README.md", "training-photos.bin"} | plots
     assert {entry.name for entry in stripes_model.iterdir()} == {CARD, *card.files}
 
 

@@ -16,6 +16,7 @@ from app.model import classifier as module
 from app.model.card import CARD, EXPLAIN, LITERT, Card, Golden, Input, ModelError
 from app.model.classifier import Classifier
 from app.model.explainer import NotExplainable
+from app.model.fastest import Selected
 from app.model.forward import Forward
 from app.model.golden import check_golden
 from app.model.litert import LiteRTEngine
@@ -152,21 +153,20 @@ def test_loading_and_making_a_classifier_pass_everything_on(
     for number in (1, 2):
         publish(tmp_path, number)
     engines: list[tuple[Any, ...]] = []
-    checked: list[tuple[Any, ...]] = []
 
-    def load_engine(*arguments: Any) -> LiteRTEngine:
+    def load_engine(*arguments: Any) -> Selected:
         engines.append(arguments)
-        return LiteRTEngine(arguments[0] / LITERT, arguments[1], arguments[3])
+        engine = LiteRTEngine(arguments[0] / LITERT, arguments[1], arguments[3])
+        return Selected(engine, f"{len(engines)}")
 
     monkeypatch.setattr(module, "load_engine", load_engine)
-    monkeypatch.setattr(module, "check_golden", lambda *arguments: checked.append(arguments))
     older = Classifier.load(
         tmp_path, version=1, engine="litert", threads=3, max_pixels=77, formats=("PNG", "GIF")
     )
     newer = Classifier.load(tmp_path)
     first, second = tmp_path / "1", tmp_path / "2"
     assert engines == [(first, older.card, "litert", 3), (second, newer.card, "auto", 1)]
-    assert checked == [(older.card, older.network.engine), (newer.card, newer.network.engine)]
+    assert [older.network.reason, newer.network.reason] == ["1", "2"]
     assert (older.max_pixels, older.formats) == (77, ("PNG", "GIF"))
     pixels = np.zeros((28, 28, 1), np.uint8)
     assert older.explainer.terms(pixels).logits.shape == (10,)
@@ -176,7 +176,7 @@ def test_loading_and_making_a_classifier_pass_everything_on(
 
 
 def test_a_classifier_from_files_answers_as_the_folder_does() -> None:
-    whole = Classifier.load(DIGITS, engine="litert")
+    whole = Classifier.load(DIGITS, engine="litert-float")
     files = {name: SharedFile((DIGITS / name).read_bytes()) for name in (LITERT, EXPLAIN)}
     made = Classifier.from_files(whole.card, files, 2, 77, ("PNG",))
     data = pictures.encode(pictures.noise(1, 7, 11))

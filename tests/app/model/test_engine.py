@@ -1,4 +1,4 @@
-"""The two engines: they agree, they fit their card, they fail clearly."""
+"""The engines: they agree, they fit their card, they fail clearly."""
 
 import importlib.util
 import shutil
@@ -11,9 +11,10 @@ import pytest
 
 from app.model import engine
 from app.model.card import KERAS, LITERT, Input, ModelError
-from app.model.engine import EngineName, choose, load_engine
+from app.model.engine import EngineName, choose
+from app.model.fastest import load_engine
 from app.model.golden import golden_pixels
-from app.model.litert import LiteRTEngine
+from app.model.litert import FILES, LiteRTEngine
 from app.model.tensorflow import TensorFlowEngine
 from app.model.version_folder import load_card
 from tests.conftest import ROOT
@@ -34,8 +35,8 @@ def test_litert_and_tensorflow_agree_on_the_shipped_models(name: str) -> None:
     shape = card.input
     pixels = batch(6, (shape.height, shape.width, shape.channels))
     pixels[:4] = [golden_pixels(seed, shape) for seed in range(4)]
-    one = load_engine(folder, card, "litert").run(pixels)
-    other = load_engine(folder, card, "tensorflow").run(pixels)
+    one = load_engine(folder, card, "litert-float").engine.run(pixels)
+    other = load_engine(folder, card, "tensorflow").engine.run(pixels)
     assert one.shape == other.shape == (6, card.outputs)
     assert one.dtype == other.dtype == np.float32
     assert np.abs(one - other).max() < 1e-4
@@ -44,7 +45,7 @@ def test_litert_and_tensorflow_agree_on_the_shipped_models(name: str) -> None:
 @pytest.mark.parametrize("count", [1, 2, 5, 32, 40])
 def test_padding_changes_no_answer(stripes_model: Path, count: int) -> None:
     card = load_card(stripes_model)
-    runner = load_engine(stripes_model, card, "tensorflow")
+    runner = load_engine(stripes_model, card, "tensorflow").engine
     runner.warm()
     pixels = batch(count, (28, 28, 1))
     together = runner.run(pixels)
@@ -111,7 +112,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["litert", "tensorflow"])
+@pytest.mark.parametrize("name", ["litert-float", "tensorflow"])
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_network_that_does_not_fit_its_card_is_refused(
     stripes_model: Path, name: EngineName, wrong: str
@@ -122,14 +123,11 @@ def test_a_network_that_does_not_fit_its_card_is_refused(
         load_engine(stripes_model, card, name)
 
 
-def test_auto_is_litert_where_there_is_no_gpu(
-    stripes_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_is_litert_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_GPU_DEVICES", (Path("/nowhere"),))
-    assert [choose(each) for each in ("auto", "litert", "tensorflow")] == [
-        "litert", "litert", "tensorflow",
+    assert [choose(each) for each in ("auto", "litert", "litert-int8", "tensorflow")] == [
+        "litert", "litert", "litert-int8", "tensorflow",
     ]  # fmt: skip
-    assert load_engine(stripes_model, load_card(stripes_model)).name == "litert"
 
 
 def test_auto_is_litert_where_tensorflow_sees_no_gpu(
@@ -139,7 +137,7 @@ def test_auto_is_litert_where_tensorflow_sees_no_gpu(
 
     monkeypatch.setattr(engine, "_GPU_DEVICES", (tmp_path,))
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
-    assert load_engine(stripes_model, load_card(stripes_model)).name == "litert"
+    assert load_engine(stripes_model, load_card(stripes_model)).engine.name in FILES
 
 
 def test_auto_is_litert_where_tensorflow_is_missing(
@@ -147,7 +145,7 @@ def test_auto_is_litert_where_tensorflow_is_missing(
 ) -> None:
     monkeypatch.setattr(engine, "_GPU_DEVICES", (tmp_path,))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    assert load_engine(stripes_model, load_card(stripes_model)).name == "litert"
+    assert load_engine(stripes_model, load_card(stripes_model)).engine.name in FILES
 
 
 def test_tensorflow_that_is_not_installed_is_said_so(

@@ -22,7 +22,7 @@ from tests.app.serving.pools import PHOTOS, run, running, spec, until
 
 
 def test_the_answers_are_those_of_the_classifier(stripes_model: Path) -> None:
-    classifier = Classifier.load(stripes_model, engine="litert")
+    classifier = Classifier.load(stripes_model, engine="litert-float")
     expected = [classifier.predict(photo) for photo in PHOTOS]
 
     async def ask() -> None:

@@ -22,7 +22,7 @@ from tests.app.serving.pools import PHOTOS, run, until
 @asynccontextmanager
 async def serving(folder: Path, **more: Any) -> AsyncIterator[ServedModel]:
     members: dict[str, Any] = {
-        "workers": 1, "most_large": 8, "deadline": 20, "engine": "litert", "jobs": JOBS,
+        "workers": 1, "most_large": 8, "deadline": 20, "engine": "litert-float", "jobs": JOBS,
         "formats": ("PNG",), "max_pixels": 10_000, "photo_memory": 200 * 2**20, "photo_seconds": 5,
     }  # fmt: skip
     model = await ServedModel.load(folder, Options(**members | more))
@@ -41,10 +41,11 @@ async def leaves() -> None:
     return
 
 
-@pytest.mark.parametrize("engine", ["litert", "tensorflow"])
-def test_both_engines_give_the_answers_of_the_classifier(stripes_model: Path, engine: str) -> None:
-    classifier = Classifier.load(stripes_model, engine="litert")
+@pytest.mark.parametrize("engine", ["litert-float", "litert-int8", "tensorflow"])
+def test_each_engine_gives_the_answers_of_the_classifier(stripes_model: Path, engine: str) -> None:
+    classifier = Classifier.load(stripes_model, engine="litert-float")
     expected = [classifier.predict(photo) for photo in PHOTOS]
+    tolerance = 0.02 if engine == "litert-int8" else 1e-4
     batches: list[int] = []
 
     async def ask() -> None:
@@ -58,7 +59,7 @@ def test_both_engines_give_the_answers_of_the_classifier(stripes_model: Path, en
                 found = answer.prediction
                 assert found.label == wanted.label
                 assert list(found.probabilities) == list(wanted.probabilities)
-                assert found.probabilities == pytest.approx(wanted.probabilities, abs=1e-4)
+                assert found.probabilities == pytest.approx(wanted.probabilities, abs=tolerance)
                 assert answer.queue >= 0
                 assert min(answer.decode, answer.infer) > 0
             assert predictor.admission.admitted == 0

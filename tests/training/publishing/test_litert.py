@@ -21,6 +21,7 @@ from training.networks.architectures import cats_vs_dogs, digits, residual
 from training.publishing.convert import convert
 from training.publishing.explain_outputs import add_explain_outputs
 from training.publishing.litert import reconvert
+from training.publishing.model_card import write
 
 
 def tiny_residual(classes: int = 2) -> keras.Model:
@@ -72,14 +73,15 @@ def test_a_network_with_another_last_step_has_no_evidence() -> None:
 
 def published(folder: Path, network: keras.Model, like: Card, **changes: Any) -> Path:
     """A version folder, without explanations, of a network that nobody trained."""
-    from training.publishing.publish import TrainingResult, _draft_card, _write_card
+    from training.publishing.publish import TrainingResult, _draft_card
 
     folder.mkdir(parents=True)
     network.save(folder / KERAS)
-    convert(*(str(folder / name) for name in (KERAS, LITERT, EXPLAIN)))
+    convert(*(str(folder / name) for name in (KERAS, LITERT, EXPLAIN, "plain.tflite")))
     (folder / EXPLAIN).unlink()
+    (folder / "plain.tflite").unlink()
     trained = TrainingResult(network, like.name, like.labels, {}, {}, (), 1)
-    _write_card(folder, _draft_card(trained, int(folder.name), folder).model_copy(update=changes))
+    write(folder, _draft_card(trained, int(folder.name), folder).model_copy(update=changes))
     return folder
 
 
@@ -119,7 +121,7 @@ def test_the_command_converts_both_files_and_keeps_the_others(
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     done = command("training.export", folder)
     assert done.returncode == 0, done.stderr
-    assert f"made {folder / LITERT} and {folder / EXPLAIN}" in done.stdout
+    assert f"{folder / LITERT}, {folder / EXPLAIN}: up to date" in done.stdout
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed == {CARD, LITERT, EXPLAIN}
@@ -148,7 +150,7 @@ def test_missing_or_changed_files_are_converted_again(
 
 
 def as_a_slower_conversion_left_it(folder: Path) -> None:
-    """With the network's own layers, as `training.export` converted them at first."""
+    """Without its features, as `training.export` converted it at first."""
     network = keras.saving.load_model(folder / KERAS, compile=False)
     network.export(folder / LITERT, format="litert", verbose=False)
     card = json.loads((folder / CARD).read_text())

@@ -19,13 +19,14 @@ from tests import pictures
 from tests.conftest import ROOT, serving, striped
 from tests.service.bad_uploads import BAD_UPLOADS, BadUpload
 
+LECTURE = ROOT / "models" / "cats-vs-dogs" / "1"
 PHOTO = pictures.encode(pictures.noise(1, 100, 80), "JPEG")
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[httpx.Client]:
     """The lecture's network, whose layers are known here, whatever version is the newest."""
-    with serving(Settings(model=ROOT / "models" / "cats-vs-dogs" / "1")) as client:
+    with serving(Settings(model=LECTURE, engine="litert-float")) as client:
         yield client
 
 
@@ -67,10 +68,19 @@ def test_it_answers_as_predict_does(service: httpx.Client, seed: int) -> None:
     data = pictures.encode(pictures.noise(seed, 300, 200))
     explained = service.post("/explain", files={"file": data}).json()
     predicted = service.post("/predict", files={"file": data}).json()
-    # But for rounding: the file that explains computes with the network's own convolutions.
     assert explained["probability"] == pytest.approx(predicted.pop("probability"), abs=1e-6)
     assert explained["probabilities"] == pytest.approx(predicted.pop("probabilities"), abs=1e-6)
     assert (explained["label"], explained["model"]) == (predicted["label"], predicted["model"])
+
+
+def test_explanations_stay_in_float32_where_predictions_are_in_int8(service: httpx.Client) -> None:
+    data = pictures.encode(pictures.noise(3, 300, 200))
+    expected = service.post("/explain", files={"file": data}).json()
+    with serving(Settings(model=LECTURE, engine="litert-int8")) as client:
+        explained = client.post("/explain", files={"file": data}).json()
+        predicted = client.post("/predict", files={"file": data}).json()
+    assert explained["probability"] == pytest.approx(expected["probability"], abs=1e-6)
+    assert 1e-6 < abs(predicted["probability"] - explained["probability"]) < 0.1
 
 
 @pytest.mark.parametrize(
