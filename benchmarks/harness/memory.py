@@ -39,11 +39,13 @@ def reset_peak(pid: int) -> None:
 
 def processor_seconds(pid: int) -> float:
     """Return the processor time that a process and its running descendants have used."""
-    ticks = 0
-    for each in process_tree(pid):
-        fields = _read(_PROC / str(each) / "stat").rpartition(")")[2].split()
-        ticks += sum(map(int, fields[11:13]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(map(own_processor_seconds, process_tree(pid)))
+
+
+def own_processor_seconds(pid: int) -> float:
+    """Return the processor time, user and system, that one process has used; 0 if it has ended."""
+    fields = _read(_PROC / str(pid) / "stat").rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def process_tree(pid: int) -> list[int]:

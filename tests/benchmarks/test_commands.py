@@ -9,7 +9,16 @@ from tests.conftest import ROOT, Command
 MODULES = (
     *(
         f"benchmarks.serving.{name}"
-        for name in ("serve", "limit", "latency", "overload", "soak", "lifecycle", "familiarity")
+        for name in (
+            "serve",
+            "limit",
+            "latency",
+            "overload",
+            "soak",
+            "lifecycle",
+            "familiarity",
+            "front",
+        )
     ),
     "benchmarks.training.familiarity",
     "tests.fuzz.fuzz",
@@ -49,6 +58,10 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "latency of nothing": (
         "benchmarks.serving.latency --model none",
+        "none: no version of a model there",
+    ),
+    "front of nothing": (
+        "benchmarks.serving.front --model none",
         "none: no version of a model there",
     ),
     "overload with another body": (

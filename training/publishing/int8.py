@@ -95,7 +95,7 @@ def quantize(plain: Path, destination: Path, photos: np.ndarray) -> None:
         # Every feature map is kept, which is for debugging, and what a calibration is about.
         warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors")
         ranges = quantizer.calibrate({signature: batches})
-    quantizer.quantize(ranges).export_model(str(destination), overwrite=True)
+        quantizer.quantize(ranges).export_model(str(destination), overwrite=True)
 
 
 def _few(samples: list[Sample]) -> list[Sample]:
