@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.model.litert import FILES
 from benchmarks.harness.server import Server, free_port, running_server, running_service
 from benchmarks.harness.table import BUILD
 from benchmarks.harness.wrk import Body
@@ -34,6 +35,7 @@ class Contender:
         workers: the number of worker processes.
         threads: the number of TensorFlow threads in each worker; None uses its default.
         bodies: names in the tables and how photos are sent; empty is multipart only.
+        engine: of this project's service; empty: that of the command.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Contender:
     workers: int = 1
     threads: int | None = None
     bodies: tuple[tuple[str, Body], ...] = ()
+    engine: str = ""
 
 
 _UVICORN = ("-m", "uvicorn", "--port", "{port}")
@@ -67,6 +70,7 @@ CONTENDERS = (
     Contender("BentoML, 2 workers", "bentoml", _BENTOML, workers=2),
     Contender(f"BentoML, 2 workers{_TUNED}", "bentoml", _BENTOML, workers=2, threads=1),
     Contender(OURS, "app", (), bodies=((OURS, "multipart"), (OURS_RAW, "raw"))),
+    *(Contender(f"{OURS}, {engine}", "app", (), engine=engine) for engine in FILES),
 )
 PEERS = tuple(
     each.name
@@ -77,16 +81,19 @@ TUNED_PEERS = tuple(each.name for each in CONTENDERS if each.threads is not None
 
 
 @contextmanager
-def running_contender(contender: Contender, model: Path, python: Path) -> Iterator[Server]:
+def running_contender(
+    contender: Contender, model: Path, python: Path, engine: str
+) -> Iterator[Server]:
     """Run a contender inside the block.
 
     Args:
         contender: the server to run.
         model: the version folder to serve.
         python: the interpreter of the peers' environment.
+        engine: that of this project's service, if the contender names none.
     """
     if not contender.command:
-        with running_service(model) as server:
+        with running_service(model, engine=contender.engine or engine) as server:
             yield server
         return
     port = free_port()

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from app.model.classifier import Classifier
+from app.model.litert import FILES
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.process import run_module
 from training.cli import Parser, command, positive, positive_real
@@ -27,10 +28,13 @@ def main() -> None:
     parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--seconds", type=positive_real, default=8)
     parser.add_argument("--photos", type=Path, help="a folder of JPEGs (default: generated ones)")
+    parser.add_argument("--engine", default="litert", choices=("litert", *FILES))
     arguments = parser.parse_args()
     threads = arguments.threads
     # One for each thread, as a classifier is for one thread at a time.
-    classifiers = [Classifier.load(arguments.model, engine="litert") for _ in range(threads)]
+    classifiers = [
+        Classifier.load(arguments.model, engine=arguments.engine) for _ in range(threads)
+    ]
     print(f"{rate(classifiers, load_photos(arguments.photos), arguments.seconds):.2f}")
 
 
