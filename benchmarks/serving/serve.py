@@ -4,10 +4,10 @@
     python -m benchmarks.serving.serve --model models/cats-vs-dogs/3 --clients 8 --peer-python ...
     python -m benchmarks.serving.serve --engine tensorflow --only this
 
-All servers serve the same network and get the same photos. This service runs with the engine that it
-chooses itself (or that of --engine), and once with each network of the version. Every round starts each server alone,
-warms it up, runs wrk with each number of clients, and stops the server; then it measures the same
-work in threads without HTTP. The medians over the rounds go to
+All servers serve the same network and get the same photos. This service runs with the engine that
+it chooses itself (or that of --engine), and once with each network of the version. Every round
+starts each server alone, warms it up, runs wrk with each number of clients, and stops the server;
+then it measures the same work in threads without HTTP. The medians over the rounds go to
 build/benchmarks/serve-MODEL-VERSION.md and .png. The absolute figures need an idle machine; the
 ratios do not.
 """
