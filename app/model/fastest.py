@@ -52,7 +52,7 @@ def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int 
         engine = TensorFlowEngine(folder / KERAS, card)
         engine.warm()
         check_golden(card, engine)
-        return Selected(engine, f"chosen by {choice}")
+        return Selected(engine, f"TensorFlow sees {engine.gpus} GPU(s)")
     names = networks(card, name)
     models = {each: read_file(folder / FILES[each], card.files[FILES[each]]) for each in names}
     return select(card, models, threads)
@@ -93,7 +93,7 @@ def select(card: Card, models: Mapping[LiteRTName, bytes | Path], threads: int =
     for name, model in models.items():
         try:
             engines[name] = _checked(name, model, card, threads)
-        except ModelError as error:
+        except (ValueError, RuntimeError) as error:  # a ModelError, or LiteRT's own
             if name == "litert-float":
                 raise
             logger.warning("%s is not used: %s", name, error)

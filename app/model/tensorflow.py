@@ -31,7 +31,9 @@ class TensorFlowEngine:
                 "APP_ENGINE=tensorflow needs TensorFlow, which is not installed. "
                 "Install the extra 'gpu' (or 'train'), or set APP_ENGINE=litert."
             ) from error
-        for device in tf.config.list_physical_devices("GPU"):
+        devices = tf.config.list_physical_devices("GPU")
+        self.gpus = len(devices)
+        for device in devices:
             tf.config.experimental.set_memory_growth(device, True)
         try:
             network = keras.saving.load_model(path, compile=False, safe_mode=True)

@@ -119,6 +119,28 @@ def test_float_takes_the_place_of_an_int8_network_that_does_not_work_here(
         select(card, {"litert-int8": DIGITS / INT8})
 
 
+def test_an_error_of_litert_itself_counts_as_one_that_does_not_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = LiteRTEngine.run
+
+    def fails(engine: LiteRTEngine, batch: np.ndarray, alone: bool = False) -> np.ndarray:
+        if engine.name == "litert-int8":
+            raise RuntimeError("no kernel")
+        outputs: np.ndarray = run(engine, batch, alone)
+        return outputs
+
+    monkeypatch.setattr(LiteRTEngine, "run", fails)
+    selected = select(load_card(DIGITS), models(DIGITS))
+    assert selected.engine.name == "litert-float"
+    assert selected.reason == "litert-int8 does not work here: no kernel"
+
+
+def test_tensorflow_says_how_many_gpus_it_sees() -> None:
+    selected = load_engine(DIGITS, load_card(DIGITS), "tensorflow")
+    assert (selected.engine.name, selected.reason) == ("tensorflow", "TensorFlow sees 0 GPU(s)")
+
+
 def test_a_float_network_that_does_not_work_is_refused() -> None:
     card = wrong(load_card(DIGITS), "litert-float")
     with pytest.raises(ModelError, match="the litert-float engine does not reproduce"):
