@@ -10,10 +10,14 @@ stays as it is. The network itself and its figures do not change.
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.model.card import EXPLAIN, INT8, LITERT
 from app.model.version_folder import find_version, load_card
-from training.cli import CommandError, Parser, command
+from training.cli import CommandError, Parser, command, shortened
+
+if TYPE_CHECKING:
+    from training.data.samples import Dataset
 
 PROG = "python -m training.export"
 
@@ -27,14 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     folder, dataset = find_version(arguments.model), None
     if arguments.data:
-        from training.data.class_folders import open_dataset
-
-        dataset, labels = open_dataset(arguments.data), load_card(folder).labels
-        if dataset.labels != labels:
-            raise CommandError(
-                f"--data {arguments.data}: its classes are {', '.join(dataset.labels)}, those of "
-                f"{folder} {', '.join(labels)}. Give the photos that it was trained on."
-            )
+        dataset = _open(arguments.data, folder)
     # TensorFlow and scikit-learn take seconds to import, so errors in the arguments come first.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from training.publishing.litert import reconvert
@@ -42,6 +39,22 @@ def main() -> None:
     reconvert(folder, dataset)
     made = [folder / name for name in (LITERT, EXPLAIN, INT8) if name in load_card(folder).files]
     print(f"{', '.join(map(str, made))}: up to date")
+
+
+def _open(source: Path, folder: Path) -> "Dataset":
+    """Open the photos that the version was trained on, in the subsets of its training."""
+    from training.data.calibration import hold_out_calibration
+    from training.data.class_folders import open_dataset
+
+    dataset, card = open_dataset(source), load_card(folder, unchecked=(LITERT, EXPLAIN, INT8))
+    if dataset.labels != card.labels:
+        raise CommandError(
+            f"--data {source}: its classes are {shortened(dataset.labels)}, those of {folder} "
+            f"{shortened(card.labels)}. Give the photos that it was trained on."
+        )
+    if card.thresholds and not card.thresholds.cross_validated:
+        return hold_out_calibration(dataset)
+    return dataset
 
 
 if __name__ == "__main__":

@@ -182,19 +182,24 @@ class Card(_Record):
             raise ValueError("labels: a label stands there twice")
         if self.activation == "sigmoid" and len(self.labels) != 2:
             raise ValueError("labels: a sigmoid network has exactly two")
+        if self.reference is not None and set(self.reference.label_shares) != set(self.labels):
+            raise ValueError("reference: its label_shares are not those of the labels")
+        self._require_files()
+        for golden in (*self.golden, *(self.int8.golden if self.int8 else ())):
+            self._require_probabilities(golden)
+        return self
+
+    def _require_files(self) -> None:
         for needed in (KERAS, LITERT):
             if needed not in self.files:
                 raise ValueError(f"files: {needed} is not listed")
         for needed in (FAMILIARITY, CALIBRATION):
             if (needed in self.files) != (self.thresholds is not None):
                 raise ValueError(f"files: {needed} and thresholds belong together")
-        if self.reference is not None and set(self.reference.label_shares) != set(self.labels):
-            raise ValueError("reference: its label_shares are not those of the labels")
         if (INT8 in self.files) != (self.int8 is not None):
             raise ValueError(f"files: {INT8} and int8 belong together")
-        for golden in (*self.golden, *(self.int8.golden if self.int8 else ())):
-            self._require_probabilities(golden)
-        return self
+        if self.int8 and len(self.int8.golden) != len(self.golden):
+            raise ValueError("int8: it has another number of golden predictions")
 
     def _require_probabilities(self, golden: Golden) -> None:
         """The network has to reproduce the golden outputs: so these tell its activation."""

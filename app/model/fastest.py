@@ -5,7 +5,6 @@ Which network is the fastest on a CPU depends on the processor: one with instruc
 run.
 """
 
-import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +15,9 @@ import numpy as np
 from app.model.card import KERAS, Card, ModelError
 from app.model.engine import Choice, Engine, choose
 from app.model.golden import check_golden
-from app.model.litert import FILES, LiteRTEngine, LiteRTName
+from app.model.litert import FILES, LiteRTEngine, LiteRTName, one_line
 from app.model.tensorflow import TensorFlowEngine
 from app.model.version_folder import read_file
-
-logger = logging.getLogger(__name__)
 
 _ROUNDS, _FEWEST_ROUNDS, _SECONDS = 12, 3, 0.15
 # A network that is so little faster would be another one at the next start.
@@ -52,7 +49,7 @@ def load_engine(folder: Path, card: Card, choice: Choice = "auto", threads: int 
         engine = TensorFlowEngine(folder / KERAS, card)
         engine.warm()
         check_golden(card, engine)
-        return Selected(engine, f"TensorFlow sees {engine.gpus} GPU(s)")
+        return Selected(engine, f"TensorFlow was chosen, and sees {engine.gpus} GPUs")
     names = networks(card, name)
     models = {each: read_file(folder / FILES[each], card.files[FILES[each]]) for each in names}
     return select(card, models, threads)
@@ -69,8 +66,8 @@ def networks(card: Card, choice: Choice) -> list[LiteRTName]:
     ]
     if not found:
         raise ModelError(
-            f"{card.name} {card.version} has no network for {choice}. Make one with "
-            "training.export --data, or choose another engine."
+            f"{card.name} {card.version} has no network in int8: it was published without one, or "
+            "would lose too much by it. Set APP_ENGINE=litert, or see training.export --data."
         )
     return found
 
@@ -88,7 +85,7 @@ def select(card: Card, models: Mapping[LiteRTName, bytes | Path], threads: int =
     """
     if len(models) == 1:
         ((name, model),) = models.items()
-        return Selected(_checked(name, model, card, threads), "the only one to choose from")
+        return Selected(_checked(name, model, card, threads), "no other to choose from")
     engines: dict[LiteRTName, LiteRTEngine] = {}
     for name, model in models.items():
         try:
@@ -96,12 +93,12 @@ def select(card: Card, models: Mapping[LiteRTName, bytes | Path], threads: int =
         except (ValueError, RuntimeError) as error:  # a ModelError, or LiteRT's own
             if name == "litert-float":
                 raise
-            logger.warning("%s is not used: %s", name, error)
-            return Selected(engines["litert-float"], f"{name} does not work here: {error}")
+            reason = f"{name} does not work here: {one_line(error)}"
+            return Selected(engines["litert-float"], reason)
     times = _milliseconds(card, engines)
     usual, other = times["litert-float"], times["litert-int8"]
     name = "litert-int8" if other < _FASTER * usual else "litert-float"
-    reason = f"a photo takes {other:.2g} ms in int8 and {usual:.2g} ms in float32"
+    reason = f"a photo takes {other:.1f} ms in int8 and {usual:.1f} ms in float32"
     return Selected(engines[name], reason)
 
 

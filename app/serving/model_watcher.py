@@ -129,7 +129,10 @@ class ModelWatcher:
         self._metrics.swaps.inc()
         self._metrics.set_model(model)
         numbers = (model.card.version, before.card.version)
-        logger.info("serving %s version %d instead of %d", model.card.name, *numbers)
+        engine = f"{model.engine_name} ({model.engine_reason})"
+        logger.info(
+            "serving %s version %d instead of %d with %s", model.card.name, *numbers, engine
+        )
         return True
 
     def _refuse(self, version: str, reason: str) -> None:

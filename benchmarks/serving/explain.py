@@ -37,7 +37,7 @@ def main() -> None:
     data = arguments.photo.read_bytes() if arguments.photo else load_photos(None)[0]
     with tempfile.TemporaryDirectory() as scratch:
         copy = copy_without(folder, Path(scratch), {EXPLAIN})
-        settings = {"engine": "litert"}
+        settings = {"engine": "litert-float"}
         with running_service(copy, **settings) as old, running_service(folder, **settings) as new:
             addresses = {"/predict, without explain.tflite": f"{old.address}/predict"}
             for path in ("/predict", "/explain", "/explain?format=png", "/layers"):

@@ -15,9 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import httpx
+
+from app.model.litert import FILES
 from app.model.version_folder import find_version, load_card
 from benchmarks.harness.memory import own_processor_seconds, process_tree
 from benchmarks.harness.photos import load_photos
+from benchmarks.harness.processor import processor
 from benchmarks.harness.server import Server, running_service
 from benchmarks.harness.table import log, markdown_table, timed, write_result
 from benchmarks.harness.wrk import Body, run_wrk, wrk_path
@@ -45,15 +49,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--seconds", type=positive, default=5, help="for each figure")
     parser.add_argument("--photos", type=Path, help="a folder of JPEGs (default: generated ones)")
+    parser.add_argument("--engine", default="litert", choices=("litert", *FILES))
     arguments = parser.parse_args()
     folder = find_version(arguments.model)
     card = load_card(folder)
     wrk_path()
     photos = load_photos(arguments.photos)
-    with timed(PROG), running_service(folder, engine="litert") as server:
+    with timed(PROG), running_service(folder, engine=arguments.engine) as server:
+        engine = httpx.get(f"{server.address}/model").raise_for_status().json()["engine"]
         costs = _measure(server, photos, arguments.rounds, arguments.seconds)
-    title = f"{card.name} {card.version}; {os.cpu_count()} cores; medians of {arguments.rounds} "
-    title += f"rounds of {arguments.seconds} s, {CLIENTS} clients, {len(photos)} photos"
+    title = f"{card.name} {card.version} with {engine}; {processor()}; {os.cpu_count()} cores; "
+    title += f"medians of {arguments.rounds} rounds of {arguments.seconds} s, {CLIENTS} clients, "
+    title += f"{len(photos)} photos"
     write_result(f"front-{card.name}-{card.version}", f"{title}\n\n{report(costs)}")
 
 

@@ -38,7 +38,9 @@ def main() -> None:
     print(f"{rate(classifiers, load_photos(arguments.photos), arguments.seconds):.2f}")
 
 
-def measure_limit(model: Path, photos: list[bytes], threads: int, seconds: float) -> float:
+def measure_limit(
+    model: Path, photos: list[bytes], threads: int, seconds: float, engine: str
+) -> float:
     """Run this command in a separate process.
 
     Args:
@@ -46,6 +48,7 @@ def measure_limit(model: Path, photos: list[bytes], threads: int, seconds: float
         photos: the bytes of JPEG files.
         threads: the number of threads.
         seconds: the duration.
+        engine: see `app.model.engine.choose`; not TensorFlow.
 
     Returns:
         Photos per second.
@@ -57,6 +60,7 @@ def measure_limit(model: Path, photos: list[bytes], threads: int, seconds: float
         for number, data in enumerate(photos):
             (Path(folder) / f"{number:03}.jpg").write_bytes(data)
         words = [str(model.resolve()), "--threads", str(threads), "--seconds", str(seconds)]
+        words += ["--engine", engine]
         words += ["--photos", folder]
         what = "The in-process limit cannot be measured"
         return float(run_module("benchmarks.serving.limit", words, what))

@@ -14,7 +14,7 @@ ratios do not.
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
@@ -23,6 +23,7 @@ import httpx
 from app.model.card import Card
 from app.model.engine import Choice
 from app.model.fastest import networks
+from app.model.litert import FILES
 from app.model.version_folder import find_version, load_card
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.processor import processor
@@ -54,6 +55,7 @@ class ServeConfig:
     seconds: float
     python: Path
     engine: str
+    ran: set[str] = field(default_factory=set)  # the engines that it chose
 
 
 @command(PROG)
@@ -78,7 +80,8 @@ def main() -> None:
             _measure_limit(config, rates)
     title = f"{card.name} {card.version}, {card.parameters:,} parameters"
     text = f"{title}; {os.cpu_count()} cores; medians of {arguments.rounds} rounds of "
-    text += f"{arguments.seconds:g} s, {len(photos)} photos; {processor()}; {described}"
+    text += f"{arguments.seconds:g} s, {len(photos)} photos; {processor()}; "
+    text += f"{OURS} ran {', '.join(sorted(config.ran)) or 'nothing'}; {described}"
     name = f"serve-{card.name}-{card.version}"
     write_result(
         name, f"{text}\n\n{table(rates, config.clients)}\n\n{ratios(rates, config.clients)}"
@@ -135,6 +138,7 @@ def _measure(contender: Contender, config: ServeConfig, rates: Rates) -> None:
         address = f"{server.address}/predict"
         if contender.name == OURS:
             described = httpx.get(f"{server.address}/model").raise_for_status().json()
+            config.ran.add(described["engine"])
             log(f"  {OURS} runs {described['engine']}: {described['engine_reason']}")
         run_wrk(address, config.photos, max(config.clients), WARM_SECONDS)
         for clients in config.clients:
@@ -146,11 +150,12 @@ def _measure(contender: Contender, config: ServeConfig, rates: Rates) -> None:
 def _measure_limit(config: ServeConfig, rates: Rates) -> None:
     """Measure the in-process limit with one thread for each client, at most one for each core."""
     classified: dict[int, float] = {}
+    engine = config.engine if config.engine in FILES else "litert"
     for clients in config.clients:
         threads = min(clients, os.cpu_count() or 1)
         if threads not in classified:
             classified[threads] = measure_limit(
-                config.model, config.photos, threads, config.seconds
+                config.model, config.photos, threads, config.seconds, engine
             )
         rate = classified[threads]
         _record(rates, LIMIT, clients, WrkResult(rate, threads / rate, 0))

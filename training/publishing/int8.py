@@ -26,7 +26,8 @@ from training.publishing.model_card import write
 
 ACCURACY, LOG_LOSS, KNOWN = 0.002, 0.003, 0.01  # what may be lost, on validation
 _FEW_PHOTOS = 300  # whose feature maps give the ranges; or which stand for missing validation
-# A range is the average over batches: those of single photos would hang on the last few of them.
+# A range is a moving average over batches, in which the first one has half of the weight. Of single
+# photos, the last twenty would have most of it.
 _BATCH = 20
 _IN_FLOAT = ("INPUT", "OUTPUT", "MEAN", "RESHAPE", "FULLY_CONNECTED", "LOGISTIC", "SOFTMAX")
 
@@ -49,13 +50,17 @@ def add_int8(
     """
     decoder = Classifier(card, None)
     photos = for_each(decoder, _few(dataset.train), lambda photo: photo, "calibrating int8")[0]
+    without = card.model_copy(update={"int8": None})
     if not photos:
-        return write(folder, card)
+        print("there is no network in int8: no training photo can be read")
+        (folder / INT8).unlink(missing_ok=True)
+        return write(folder, without)
     quantize(plain, folder / INT8, np.stack([photo.pixels for _, photo in photos]))
     golden = _golden(folder, card)
-    added = card.model_copy(update={"int8": Int8(golden=golden, metrics={})})
-    added = write(folder, added)
-    subsets = {"validation": dataset.validation or _few(dataset.train), "test": dataset.test}
+    added = write(folder, without.model_copy(update={"int8": Int8(golden=golden, metrics={})}))
+    subsets = {"validation": dataset.validation, "test": dataset.test}
+    if not dataset.validation:
+        subsets = {"training": _few(dataset.train), "test": dataset.test}
     figures: dict[str, Metric] = {}
     for name, samples in subsets.items():
         if samples:
@@ -63,9 +68,9 @@ def add_int8(
             figures |= _figures(card, name, usual, _evaluate(folder, samples, "litert-int8"))
     lost = _lost(figures)
     if lost:
-        print(f"the network is not served in int8: {lost}")
+        print(f"there is no network in int8, as it would lose too much: {lost}")
         (folder / INT8).unlink()
-        return write(folder, card)
+        return write(folder, without)
     return write(folder, added.model_copy(update={"int8": Int8(golden=golden, metrics=figures)}))
 
 
@@ -96,6 +101,7 @@ def quantize(plain: Path, destination: Path, photos: np.ndarray) -> None:
         warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors")
         ranges = quantizer.calibrate({signature: batches})
         quantizer.quantize(ranges).export_model(str(destination), overwrite=True)
+    destination.chmod(0o644)  # the library makes it a program
 
 
 def _few(samples: list[Sample]) -> list[Sample]:
@@ -136,13 +142,17 @@ def _figures(card: Card, subset: str, usual: Evaluation, int8: Evaluation) -> di
 
 
 def _lost(figures: Mapping[str, Metric]) -> str:
-    """Return what was lost on validation, if it is too much. One photo never is."""
+    """Return what was lost on validation, if it is too much. One photo never is.
+
+    Training photos stand for validation where there is none.
+    """
     lines = []
     limits = {"accuracy": ACCURACY, "log_loss": LOG_LOSS, "known": KNOWN}
+    subset = "validation" if "validation_accuracy" in figures else "training"
     for name, most in limits.items():
-        if (now := figures.get(f"validation_{name}")) is None:
+        if (now := figures.get(f"{subset}_{name}")) is None:
             continue
-        before = figures[f"float_validation_{name}"].value
+        before = figures[f"float_{subset}_{name}"].value
         sign, least = (1, 0.0) if name == "log_loss" else (-1, 1 / now.samples)
         if sign * (now.value - before) > max(most, least) + 1e-9:
             lines.append(f"{name.replace('_', ' ')} {now.value:.4f} instead of {before:.4f}")

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from app.model.card import EXPLAIN, KERAS, LITERT, Card, ModelError
+from app.model.card import EXPLAIN, INT8, KERAS, LITERT, Card, ModelError
 from app.model.classifier import Classifier
 from app.model.explainer import Explainer, NotExplainable
 from app.model.golden import GOLDEN_TOLERANCE, golden_pixels, matches
@@ -38,7 +38,8 @@ def reconvert(folder: Path, dataset: Dataset | None = None) -> None:
         CommandError: the conversion failed.
         ModelError: the folder is damaged, or the new files do not reproduce the predictions.
     """
-    card = load_card(folder, unchecked=(LITERT, EXPLAIN))
+    made = (LITERT, EXPLAIN) if dataset is None else (LITERT, EXPLAIN, INT8)
+    card = load_card(folder, unchecked=made)
     with atomic_folder(folder, replace=True) as temporary, TemporaryDirectory() as scratch:
         shutil.copytree(folder, temporary, dirs_exist_ok=True)
         plain = Path(scratch) / LITERT
@@ -48,6 +49,7 @@ def reconvert(folder: Path, dataset: Dataset | None = None) -> None:
         check_explanation(temporary, card)
         if dataset is not None:
             add_int8(temporary, card, plain, dataset, {})
+        load_card(temporary)
 
 
 def export_litert(source: Path, destination: Path, explain: Path, plain: Path) -> None:
@@ -70,7 +72,7 @@ def export_litert(source: Path, destination: Path, explain: Path, plain: Path) -
     done = subprocess.run(  # noqa: S603
         command, env=environment, capture_output=True, text=True, check=False
     )
-    if done.returncode or not all(path.is_file() for path in (destination, explain)):
+    if done.returncode or not all(path.is_file() for path in (destination, explain, plain)):
         last = (done.stderr.strip() or "no output").splitlines()[-1]
         raise CommandError(f"{source}: the conversion to LiteRT failed: {last}")
 

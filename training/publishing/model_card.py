@@ -23,7 +23,7 @@ _DECIDES = (
 )
 _TESTED = (
     "The test figures come from the published files, through the code that serves them, from the "
-    "photos' raw bytes."
+    "photos' raw bytes. They are those of the network in float32."
 )
 README, CURVES, EVALUATION = "README.md", "training.png", "evaluation.png"
 _FILES = (

@@ -184,7 +184,7 @@ def _golden(network: keras.Model, shape: Input, seed: int) -> Golden:
 
 
 def _libraries() -> dict[str, str]:
-    names = ("keras", "tensorflow", "ai-edge-litert", "numpy", "pillow")
+    names = ("keras", "tensorflow", "ai-edge-litert", "ai-edge-quantizer", "numpy", "pillow")
     versions_of = {name: library_version(name) for name in names}
     backend = {"keras backend": keras.backend.backend()}
     return {"python": platform.python_version()} | versions_of | backend

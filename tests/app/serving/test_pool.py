@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 
 from app.imaging.errors import BrokenPhoto, DecoderCrashed, TooExpensive
-from app.model.card import LITERT, ModelError
+from app.model.card import EXPLAIN, INT8, LITERT, ModelError
 from app.model.classifier import Classifier
 from app.model.prediction import prediction
 from app.model.shared_file import SharedFile
+from app.model.version_folder import load_card
 from app.serving.messages import WorkerDefect
 from app.serving.pool import READY, WorkerPool
 from app.serving.process import WorkerProcess
 from app.serving.worker import CLASSIFY
+from tests import pictures
 from tests.app.serving.pools import PHOTOS, run, running, spec, until
+from tests.versions import DIGITS
 
 
 def test_the_answers_are_those_of_the_classifier(stripes_model: Path) -> None:
@@ -326,5 +329,29 @@ def test_closing_ends_the_processes_and_cancels_what_waits(stripes_model: Path) 
             processes = [worker._process for worker in pool._workers]
         assert tasks[1].future.cancelled()
         await until(lambda: not any(process.is_alive() for process in processes))
+
+    run(ask)
+
+
+@pytest.mark.parametrize("wins", ["litert-float", "litert-int8"])
+def test_all_workers_run_the_network_that_the_first_one_selected(wins: str) -> None:
+    card = load_card(DIGITS)
+    assert card.int8
+    files = {name: SharedFile((DIGITS / name).read_bytes()) for name in (LITERT, INT8, EXPLAIN)}
+    if wins == "litert-float":  # the other one does not reproduce the card's answers
+        other = tuple(each.model_copy(update={"seed": each.seed + 1}) for each in card.int8.golden)
+        card = card.model_copy(update={"int8": card.int8.model_copy(update={"golden": other})})
+    else:
+        del files[LITERT]
+
+    async def ask() -> None:
+        async with running(DIGITS, workers=3, card=card, files=files) as pool:
+            assert pool.engine == wins
+            kept = LITERT if wins == "litert-float" else INT8
+            assert set(pool._spec.files) == {kept, EXPLAIN}
+            photo = pictures.encode(pictures.noise(4, 90, 60))
+            tasks = [pool.submit(CLASSIFY, photo) for _ in range(30)]
+            replies = await asyncio.gather(*(task.future for task in tasks))
+            assert len({tuple(reply.members["values"]) for reply in replies}) == 1
 
     run(ask)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.model.card import CARD, INT8, Metric
+from app.model.card import CARD, EXPLAIN, INT8, LITERT, Metric
 from app.model.version_folder import load_card
 from tests.conftest import Command
 from tests.versions import edit_card
@@ -74,12 +74,14 @@ def test_photos_of_other_classes_are_refused(
 
 
 @pytest.mark.usefixtures("converting_here")
+@pytest.mark.parametrize("has_one", [False, True])
 def test_a_worse_network_is_left_out(
     stripes_model: Path,
     stripes: Path,
     tmp_path: Path,
     run_here: Command,
     monkeypatch: pytest.MonkeyPatch,
+    has_one: bool,
 ) -> None:
     quantize = int8.quantize
 
@@ -88,13 +90,37 @@ def test_a_worse_network_is_left_out(
 
     monkeypatch.setattr(int8, "quantize", from_darkness)
     folder = without_int8(stripes_model, tmp_path)
+    if has_one:
+        shutil.rmtree(folder)
+        shutil.copytree(stripes_model, folder)
     done = run_here("training.export", folder, "--data", stripes)
     assert done.returncode == 0, done.stderr
-    assert "the network is not served in int8: " in done.stdout
+    assert "there is no network in int8, as it would lose too much: " in done.stdout
     assert " instead of " in done.stdout
     assert not (folder / INT8).exists()
     assert json.loads((folder / CARD).read_text())["int8"] is None
     load_card(folder)
+
+
+@pytest.mark.usefixtures("converting_here")
+@pytest.mark.parametrize("name", [LITERT, EXPLAIN, INT8])
+def test_a_missing_file_is_made_again_with_the_others(
+    stripes_model: Path, stripes: Path, tmp_path: Path, run_here: Command, name: str
+) -> None:
+    folder = Path(shutil.copytree(stripes_model, tmp_path / "1"))
+    (folder / name).unlink()
+    done = run_here("training.export", folder, "--data", stripes)
+    assert done.returncode == 0, done.stderr
+    assert (folder / name).stat().st_mode & 0o777 == 0o644
+    assert load_card(folder).int8 == load_card(stripes_model).int8
+
+
+def test_training_photos_stand_for_missing_validation_under_their_own_name() -> None:
+    worse = {
+        name.replace("validation", "training"): metric
+        for name, metric in figures(300, accuracy=(0.5, 0.9)).items()
+    }
+    assert _lost(worse) == "accuracy 0.5000 instead of 0.9000"
 
 
 def figures(samples: int, **values: tuple[float, float]) -> dict[str, Metric]:
