@@ -12,9 +12,11 @@ import pytest
 from app.imaging.decode import decode
 from app.model.card import KERAS
 from app.model.classifier import Classifier
+from app.model.litert import LiteRTName
 from app.model.version_folder import load_card
+from app.settings import Settings
 from tests import pictures
-from tests.conftest import ROOT, Command
+from tests.conftest import ROOT, Command, serving
 from training.data.archives import open_archive
 from training.evaluation.metrics import wilson_interval
 from training.networks.architectures import cats_vs_dogs
@@ -64,11 +66,15 @@ def test_the_default_names_its_backbone_and_its_licence() -> None:
 
 
 @pytest.mark.photos
-def test_http_answers_as_the_keras_network_does(service: httpx.Client, photos_data: Path) -> None:
+@pytest.mark.parametrize(("engine", "largest"), [("litert-float", 1e-4), ("litert-int8", 0.1)])
+def test_http_answers_as_the_keras_network_does(
+    photos_data: Path, engine: LiteRTName, largest: float
+) -> None:
     network = keras.saving.load_model(CATS / KERAS, compile=False)
     side = network.input_shape[1]
     differences = []
-    with open_archive(photos_data / "train.zip") as archive:
+    settings = Settings(model=CATS, engine=engine)
+    with open_archive(photos_data / "train.zip") as archive, serving(settings) as service:
         for name in ("cat", "dog"):
             for number in range(1500, 1540, 2):
                 data = archive.read((name, number))
@@ -78,7 +84,7 @@ def test_http_answers_as_the_keras_network_does(service: httpx.Client, photos_da
                 differences.append(abs(answer["probabilities"]["dog"] - dog))
     print(f"largest difference over {len(differences)} photos: {max(differences):.2e}")
     assert len(differences) == 40
-    assert max(differences) < 1e-4
+    assert max(differences) < largest
 
 
 @pytest.mark.photos
@@ -137,7 +143,7 @@ def test_the_digits_cards_figure_is_reproduced(photos_data: Path, command: Comma
 @pytest.mark.photos
 @pytest.mark.parametrize("folder", [LECTURE, CATS], ids=["lecture", "default"])
 def test_the_cats_and_dogs_cards_figure_is_reproduced(photos_data: Path, folder: Path) -> None:
-    classifier = Classifier.load(folder)
+    classifier = Classifier.load(folder, engine="litert-float")
     right = 0
     with open_archive(photos_data / "train.zip") as archive:
         for number in range(1500, 2500):

@@ -187,6 +187,8 @@ class Card(_Record):
         self._require_files()
         for golden in (*self.golden, *(self.int8.golden if self.int8 else ())):
             self._require_probabilities(golden)
+        if self.int8 and len(self.int8.golden) != len(self.golden):
+            raise ValueError("int8: it has another number of golden predictions")
         return self
 
     def _require_files(self) -> None:
@@ -198,8 +200,6 @@ class Card(_Record):
                 raise ValueError(f"files: {needed} and thresholds belong together")
         if (INT8 in self.files) != (self.int8 is not None):
             raise ValueError(f"files: {INT8} and int8 belong together")
-        if self.int8 and len(self.int8.golden) != len(self.golden):
-            raise ValueError("int8: it has another number of golden predictions")
 
     def _require_probabilities(self, golden: Golden) -> None:
         """The network has to reproduce the golden outputs: so these tell its activation."""

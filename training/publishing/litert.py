@@ -42,6 +42,9 @@ def reconvert(folder: Path, dataset: Dataset | None = None) -> None:
     card = load_card(folder, unchecked=made)
     with atomic_folder(folder, replace=True) as temporary, TemporaryDirectory() as scratch:
         shutil.copytree(folder, temporary, dirs_exist_ok=True)
+        if dataset is not None:
+            card = card.model_copy(update={"int8": None})
+            (temporary / INT8).unlink(missing_ok=True)
         plain = Path(scratch) / LITERT
         export_litert(temporary / KERAS, temporary / LITERT, temporary / EXPLAIN, plain)
         card = write(temporary, card)

@@ -131,7 +131,7 @@ def test_a_change_of_versions_is_logged_and_counted(
     publish(tmp_path, 5, broken=True)
     publish(tmp_path, 4)
     check(served)
-    assert caplog.messages[1] == "serving digits version 4 instead of 3"
+    assert caplog.messages[1] == "serving digits version 4 instead of 3 with litert ()"
     refusal, changed = caplog.messages[0].split(": ", 1)
     assert refusal == "version 5 is refused, 3 is served on"
     assert changed.startswith(f"{tmp_path / '5'}/model.tflite: its SHA-256 is")
