@@ -110,8 +110,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     metrics: Metrics = app.state.metrics
     model: ServedModel = app.state.model or await load_model(settings, metrics)
     app.state.model = None
-    engine = f"{model.engine_name} ({model.engine_reason})"
-    logger.info("serving %s version %d with %s", model.card.name, model.card.version, engine)
+    served = (model.card.name, model.card.version, model.engine_description)
+    logger.info("serving %s version %d with %s", *served)
     watcher = ModelWatcher(
         model,
         partial(load_model, settings, metrics),

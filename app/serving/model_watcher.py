@@ -129,10 +129,8 @@ class ModelWatcher:
         self._metrics.swaps.inc()
         self._metrics.set_model(model)
         numbers = (model.card.version, before.card.version)
-        engine = f"{model.engine_name} ({model.engine_reason})"
-        logger.info(
-            "serving %s version %d instead of %d with %s", model.card.name, *numbers, engine
-        )
+        line = "serving %s version %d instead of %d with %s"
+        logger.info(line, model.card.name, *numbers, model.engine_description)
         return True
 
     def _refuse(self, version: str, reason: str) -> None:

@@ -121,6 +121,11 @@ class ServedModel:
         return cls(folder, card, name, decisions, plots, pool, engine, reason)
 
     @property
+    def engine_description(self) -> str:
+        """The engine and why it was selected, for the log."""
+        return f"{self.engine_name} ({self.engine_reason})"
+
+    @property
     def waiting(self) -> int:
         """The number of photos that wait for a worker or for the engine."""
         return len(self.pool) + (len(self._engine) if self._engine is not None else 0)

@@ -39,38 +39,38 @@ def add_int8(
 
     Args:
         folder: the version folder.
-        card: its card.
+        card: its card, which is written already and has no `int8`.
         plain: the network as a LiteRT file with float32 weights.
         dataset: the photos; training photos take the place of validation if there is none.
         measured: what the network in float32 answers on "validation" and "test", if it is known.
 
     Returns:
-        The card of the folder as it is now, which is written. It has no `int8` if too much was
-        lost, or if no training photo can be read.
+        The card of the folder as it is now. It has no `int8` if too much was lost, or if no
+        training photo can be read.
     """
     decoder = Classifier(card, None)
     photos = for_each(decoder, _few(dataset.train), lambda photo: photo, "calibrating int8")[0]
-    without = card.model_copy(update={"int8": None})
     if not photos:
         print("there is no network in int8: no training photo can be read")
-        (folder / INT8).unlink(missing_ok=True)
-        return write(folder, without)
+        return card
     quantize(plain, folder / INT8, np.stack([photo.pixels for _, photo in photos]))
     golden = _golden(folder, card)
-    added = write(folder, without.model_copy(update={"int8": Int8(golden=golden, metrics={})}))
+    added = write(folder, card.model_copy(update={"int8": Int8(golden=golden, metrics={})}))
     subsets = {"validation": dataset.validation, "test": dataset.test}
     if not dataset.validation:
         subsets = {"training": _few(dataset.train), "test": dataset.test}
+    int8 = _load(folder, "litert-int8")
     figures: dict[str, Metric] = {}
     for name, samples in subsets.items():
         if samples:
-            usual = measured.get(name) or _evaluate(folder, samples, "litert-float")
-            figures |= _figures(card, name, usual, _evaluate(folder, samples, "litert-int8"))
+            usual = measured.get(name)
+            usual = usual or evaluate(_load(folder, "litert-float"), samples, f"{name}, float32")
+            figures |= _figures(card, name, usual, evaluate(int8, samples, f"{name}, int8"))
     lost = _lost(figures)
     if lost:
         print(f"there is no network in int8, as it would lose too much: {lost}")
         (folder / INT8).unlink()
-        return write(folder, without)
+        return write(folder, card)
     return write(folder, added.model_copy(update={"int8": Int8(golden=golden, metrics=figures)}))
 
 
@@ -121,9 +121,8 @@ def _golden(folder: Path, card: Card) -> tuple[Golden, ...]:
     )
 
 
-def _evaluate(folder: Path, samples: list[Sample], engine: LiteRTName) -> Evaluation:
-    classifier = Classifier.load(folder, engine=engine, threads=os.cpu_count() or 1)
-    return evaluate(classifier, samples, f"testing {engine}")
+def _load(folder: Path, engine: LiteRTName) -> Classifier:
+    return Classifier.load(folder, engine=engine, threads=os.cpu_count() or 1)
 
 
 def _figures(card: Card, subset: str, usual: Evaluation, int8: Evaluation) -> dict[str, Metric]:
