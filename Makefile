@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help serve setup train test check mutants container-test audit format lock clean
+.PHONY: help serve setup train test check mutants container-test cluster-test audit format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,10 +41,13 @@ mutants: $(VENV)/dev.done ## change the code in many ways, list the changes that
 container-test: $(VENV)/dev.done ## build the images, run them and test them; needs Docker
 	$(BIN)/python -m pytest -m container -rP --durations=10 tests/container $(ARGS)
 
+cluster-test: $(VENV)/cluster.done $(VENV)/dev.done ## test deploy/: Ray, nginx in front of several services, the Helm chart
+	$(BIN)/python -m pytest -m cluster --durations=10 tests/deploy $(ARGS)
+
 # What is known against the locked packages. In an environment of its own, as it brings many.
 audit: $(BIN)/python ## look the locked packages up among known vulnerabilities; needs the internet
 	$(BIN)/python -m pip install --quiet uv
-	for list in serve train gpu train-gpu dev; do \
+	for list in serve score train cluster gpu train-gpu dev; do \
 		$(BIN)/uv tool run --from 'pip-audit>=2.9,<3' pip-audit --disable-pip --require-hashes \
 			-r requirements/$$list.txt $(ARGS) || exit 1; \
 	done
@@ -59,6 +62,8 @@ lock: $(BIN)/python ## resolve requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile $(UV) --extra dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt pyproject.toml -o requirements/serve.txt
 	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt --extra train pyproject.toml -o requirements/train.txt
+	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt --extra score pyproject.toml -o requirements/score.txt
+	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt --extra cluster pyproject.toml -o requirements/cluster.txt
 	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt --extra gpu pyproject.toml -o requirements/gpu.txt
 	$(BIN)/uv pip compile $(UV) -c requirements/dev.txt -c requirements/gpu.txt \
 		--extra train --extra gpu pyproject.toml -o requirements/train-gpu.txt
