@@ -16,7 +16,7 @@ from app.api.api_keys import ApiKeysError
 from app.main import create_app, load_model
 from app.model.card import ModelError, ModelNotFound
 from app.server.server import AddressError, Server, require_free
-from app.settings import Settings
+from app.settings import Settings, describe
 
 _RENAMED = {"APP_THREADS": "APP_WORKERS", "FORWARDED_ALLOW_IPS": "APP_TRUSTED_PROXIES"}
 
@@ -37,26 +37,11 @@ def main() -> None:
             with suppress(KeyboardInterrupt):
                 runner.run(server.serve())
     except ValidationError as error:
-        sys.exit(_fail(_describe(error)))
+        sys.exit(_fail(describe(error)))
     except ModelNotFound as error:
         sys.exit(_fail(f"{error} The service takes the folder from APP_MODEL."))
     except (SettingsError, ModelError, ApiKeysError, AddressError) as error:
         sys.exit(_fail(str(error)))
-
-
-def _describe(error: ValidationError) -> str:
-    """The first wrong setting, its value and what is wrong with it. API keys are left out."""
-    first = error.errors()[0]
-    if not first["loc"]:
-        return _own_message(first["msg"])
-    name = f"APP_{first['loc'][0]}".upper()
-    value = "" if name == "APP_API_KEYS" else f"={first['input']!r}"
-    return f"{name}{value}: {_own_message(first['msg'])}"
-
-
-def _own_message(message: str) -> str:
-    """The message of a check in `app.settings`, without pydantic's prefix."""
-    return message.removeprefix("Value error, ")
 
 
 def _warn_of_misspelled() -> None:

@@ -6,7 +6,14 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.imaging.decode import MAX_PIXELS
@@ -238,3 +245,14 @@ class Settings(BaseSettings):
                 f"{self.buffer_bytes}: the largest request has to fit"
             )
         return self
+
+
+def describe(error: ValidationError) -> str:
+    """The first wrong setting, its value and what is wrong with it. API keys are left out."""
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ")  # of the checks above
+    if not first["loc"]:
+        return message
+    name = f"APP_{first['loc'][0]}".upper()
+    value = "" if name == "APP_API_KEYS" else f"={first['input']!r}"
+    return f"{name}{value}: {message}"

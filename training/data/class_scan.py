@@ -4,14 +4,9 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.imaging.files import PHOTO_SUFFIXES, is_hidden_folder
 from training.cli import CommandError, note, printable, shortened
-from training.data.photo_files import (
-    PHOTO_SUFFIXES,
-    FolderScan,
-    is_hidden_folder,
-    scan,
-    visible_folders,
-)
+from training.data.photo_files import FolderScan, scan, visible_folders
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,14 @@
-"""Find the photos in a folder, without hidden and system folders and files of other kinds."""
+"""Find the photos in a folder by their content, and tell what is left out."""
 
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
+from app.imaging.files import PHOTO_SUFFIXES, is_hidden_folder, visible_files
 from app.imaging.formats import format_of
-
-_SYSTEM_FOLDERS = {"__macosx", "lost+found", "system volume information"}
-PHOTO_SUFFIXES = {
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
-    ".avif", ".heic", ".heif",
-}  # fmt: skip
 
 
 @dataclass
@@ -26,31 +20,10 @@ class FolderScan:
     unreadable: list[Path] = field(default_factory=list)
 
 
-def is_hidden_folder(name: str) -> bool:
-    """Whether a folder of this name belongs to a system or a program: `.git`, `@eaDir`, ..."""
-    return name.startswith((".", "@", "#", "$")) or name.casefold() in _SYSTEM_FOLDERS
-
-
-def is_hidden(path: PurePath) -> bool:
-    """Whether a file is hidden or lies in a hidden folder; `path` is relative to the data set."""
-    return path.name.startswith(".") or any(map(is_hidden_folder, path.parts[:-1]))
-
-
 def visible_folders(path: Path) -> list[Path]:
     """Return the folders in `path` that are not hidden, by name."""
     visible = (e for e in path.iterdir() if e.is_dir() and not is_hidden_folder(e.name))
     return sorted(visible, key=lambda entry: entry.name)
-
-
-def visible_files(folder: Path, unreadable: list[Path]) -> Iterator[Path]:
-    """Yield the files at any depth that are not hidden; add unreadable folders to `unreadable`."""
-
-    def note_error(error: OSError) -> None:
-        unreadable.append(Path(error.filename))
-
-    for parent, folders, files in os.walk(folder, onerror=note_error):
-        folders[:] = [name for name in folders if not is_hidden_folder(name)]
-        yield from (Path(parent, name) for name in files if not name.startswith("."))
 
 
 def scan(folder: Path) -> FolderScan:

@@ -1,0 +1,46 @@
+"""Score with worker processes of this machine, as the service does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.api.errors import from_photo_error
+from app.imaging.errors import PhotoError
+from app.main import load_model
+from app.model.decision import Strictness
+from app.scoring.row import Row, answered, refused
+from app.serving.metrics import Metrics
+from app.serving.served_model import ServedModel
+from app.settings import Settings
+
+
+class LocalScorer:
+    """Scores with a model in this service's worker processes. For one event loop."""
+
+    def __init__(self, model: ServedModel) -> None:
+        self._model = model
+        self.name, self.version = model.card.name, model.card.version
+        self.labels = model.card.labels
+        self.description = model.engine_description
+
+    async def score(self, path: str, data: bytes) -> Row:
+        """The row of a photo, from the bytes of its file."""
+        try:
+            answer = await self._model.finish(self._model.submit(data), 0.0)
+        except PhotoError as error:
+            return refused(path, from_photo_error(error))
+        decision = self._model.decisions.decide(answer.prediction, Strictness())
+        return answered(path, answer.prediction, decision)
+
+
+@asynccontextmanager
+async def local_scorer(settings: Settings) -> AsyncIterator[LocalScorer]:
+    """Load the model that the settings ask for, and end its workers with the block.
+
+    Raises:
+        app.model.card.ModelError: it cannot be loaded; the message says why.
+    """
+    model = await load_model(settings, Metrics())
+    try:
+        yield LocalScorer(model)
+    finally:
+        model.close()
