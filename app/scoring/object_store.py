@@ -12,6 +12,9 @@ from app.cli import CommandError
 _ADDRESS = re.compile(r"((?:s3|gs|az)://[^/]+)(?:/(.*))?", re.DOTALL)
 
 
+RETRIES: dict[str, Any] = {}  # obstore's own: up to 10 tries in 3 minutes
+
+
 def is_address(name: str) -> bool:
     """Whether this is an address in an object store: s3://bucket/path, gs://... or az://..."""
     return _ADDRESS.fullmatch(name) is not None
@@ -57,6 +60,8 @@ class ObjectStore:
             return size, bytes(result.bytes()) if size <= max_bytes else None
         except (NotFoundError, FileNotFoundError) as error:
             raise FileNotFoundError("there is no such object") from error
+        except ValueError as error:  # obstore knows no paths with //, /./ or control characters
+            raise FileNotFoundError("obstore cannot read an object with such a path") from error
         except (PermissionDeniedError, PermissionError) as error:
             raise PermissionError("the store does not allow it") from error
         except (BaseError, OSError) as error:
@@ -80,7 +85,7 @@ def _connect(bucket: str) -> Any:
             "'score' (requirements/score.txt)."
         ) from error
     try:
-        return from_url(bucket)
+        return from_url(bucket, retry_config=RETRIES or None)
     except Exception as error:  # obstore's own, and ValueError for a wrong variable
         raise _error(bucket, error) from error
 

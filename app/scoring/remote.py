@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _OF_PHOTO = (413, 415, 422)  # statuses that say that this photo cannot be used
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
-_SHORTEST, _LONGEST = 0.2, 20.0  # seconds between two tries
+_SHORTEST, _LONGEST = 0.2, 5.0  # seconds between two tries
 
 
 class RemoteScorer:
