@@ -39,6 +39,7 @@ NOT_RUN = {
     r"make (test|check|container-test|audit|format|lock)": "would call this very test, or is it",
     r".* --download": "needs the internet",
     r".*build/peers": "needs the internet",
+    r"python -m pip install": "needs the internet; it is in the environment already",
     r"python -m pip wheel": "needs the internet; tests/test_wheel.py builds it without",
     r"python -m (benchmarks|tests\.fuzz)\.": "takes minutes; tests/benchmarks and tests/fuzz do",
 }

@@ -52,6 +52,7 @@ class Journal:
         """Append a row; it is in the file when this returns, whatever kills the process then."""
         self._file.write(_line(row._asdict()))
         self._file.flush()
+        self.done.add(row.path)
 
     def close(self) -> None:
         """Release the file."""

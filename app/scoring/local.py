@@ -12,12 +12,14 @@ from app.serving.metrics import Metrics
 from app.serving.served_model import ServedModel
 from app.settings import Settings
 
+_AT_LEAST, _FOR_WORKER = 16, 8  # photos at a time
+
 
 class LocalScorer:
     """Scores with a model in this service's worker processes. For one event loop."""
 
-    def __init__(self, model: ServedModel) -> None:
-        self._model = model
+    def __init__(self, model: ServedModel, concurrency: int) -> None:
+        self._model, self.concurrency = model, concurrency
         self.name, self.version = model.card.name, model.card.version
         self.labels = model.card.labels
         self.description = model.engine_description
@@ -33,14 +35,21 @@ class LocalScorer:
 
 
 @asynccontextmanager
-async def local_scorer(settings: Settings) -> AsyncIterator[LocalScorer]:
+async def local_scorer(settings: Settings, concurrency: int | None) -> AsyncIterator[LocalScorer]:
     """Load the model that the settings ask for, and end its workers with the block.
+
+    Args:
+        settings: the settings.
+        concurrency: photos at a time; by default enough to keep all workers busy.
 
     Raises:
         app.model.card.ModelError: it cannot be loaded; the message says why.
     """
+    concurrency = concurrency or max(_AT_LEAST, _FOR_WORKER * settings.workers)
+    # Each of them may be a photo that takes much memory; these wait for each other.
+    settings = settings.model_copy(update={"max_batch": concurrency})
     model = await load_model(settings, Metrics())
     try:
-        yield LocalScorer(model)
+        yield LocalScorer(model, concurrency)
     finally:
         model.close()

@@ -12,7 +12,7 @@ from app.cli import CommandError
 _ADDRESS = re.compile(r"((?:s3|gs|az)://[^/]+)(?:/(.*))?", re.DOTALL)
 
 
-RETRIES: dict[str, Any] = {}  # obstore's own: up to 10 tries in 3 minutes
+RETRIES: Any = {}  # obstore's own: up to 10 tries in 3 minutes
 
 
 def is_address(name: str) -> bool:

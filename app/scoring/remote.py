@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _OF_PHOTO = (413, 415, 422)  # statuses that say that this photo cannot be used
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
+_USUAL = 16  # photos at a time
 _SHORTEST, _LONGEST = 0.2, 5.0  # seconds between two tries
 
 
@@ -25,6 +26,7 @@ class RemoteScorer:
         client: has the service's address as its base, and the headers for its API keys.
         model: the answer of `/model`.
         parameters: `error` and `min_familiarity`, as far as they are given.
+        concurrency: photos at a time.
         patience: seconds after which a photo that got no answer ends the scoring.
     """
 
@@ -33,9 +35,11 @@ class RemoteScorer:
         client: "httpx.AsyncClient",
         model: dict[str, Any],
         parameters: dict[str, float],
+        concurrency: int,
         patience: float,
     ) -> None:
         self._client, self._parameters, self._patience = client, parameters, patience
+        self.concurrency = concurrency
         self.name, self.version = str(model["name"]), int(model["version"])
         self.labels = tuple(model["labels"])
         self.description = f"the service at {client.base_url}"
@@ -89,9 +93,20 @@ class RemoteScorer:
 
 @asynccontextmanager
 async def remote_scorer(
-    url: str, key: str | None, parameters: dict[str, float], concurrency: int, patience: float
+    url: str,
+    key: str,
+    parameters: dict[str, float | None],
+    concurrency: int | None,
+    patience: float,
 ) -> AsyncIterator[RemoteScorer]:
     """Connect to the service at `url`.
+
+    Args:
+        url: its address.
+        key: an API key, or nothing.
+        parameters: of the requests, as far as they are not None.
+        concurrency: photos at a time.
+        patience: see `RemoteScorer`.
 
     Raises:
         CommandError: it does not answer, or is no such service.
@@ -102,6 +117,8 @@ async def remote_scorer(
         raise CommandError(
             "--url needs the package httpx, of the extra 'score' (requirements/score.txt)."
         ) from error
+    concurrency = concurrency or _USUAL
+    given = {name: value for name, value in parameters.items() if value is not None}
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
     try:
@@ -121,7 +138,7 @@ async def remote_scorer(
         body = _json(response)
         if response.status_code != 200 or not {"name", "version", "labels"} <= body.keys():
             raise CommandError(_complaint(client.base_url, response, body))
-        yield RemoteScorer(client, body, parameters, patience)
+        yield RemoteScorer(client, body, given, concurrency, patience)
 
 
 def _retry_after(response: "httpx.Response") -> float | None:

@@ -16,6 +16,9 @@ _AHEAD = 4  # times the concurrency: how far rows may wait for a slow photo befo
 class Scorer(Protocol):
     """What makes a row of a photo's bytes."""
 
+    concurrency: int
+    """The photos that are read or scored at a time, which are in memory then."""
+
     async def score(self, path: str, data: bytes) -> Row:
         """The row of a photo."""
 
@@ -24,7 +27,6 @@ async def score_photos(
     source: Source,
     paths: Iterable[str],
     scorer: Scorer,
-    concurrency: int,
     max_bytes: int,
     add: Callable[[Row], None],
 ) -> None:
@@ -34,13 +36,13 @@ async def score_photos(
         source: reads the photos.
         paths: which of them.
         scorer: scores them.
-        concurrency: photos that are read or scored at a time, which are in memory then.
         max_bytes: what `source` was opened with, for the message.
         add: takes a row.
 
     Raises:
         app.cli.CommandError: nothing can be read or scored any more.
     """
+    concurrency = scorer.concurrency
     places = asyncio.Semaphore(concurrency)
     loop = asyncio.get_running_loop()
     waiting: deque[asyncio.Task[Row]] = deque()

@@ -18,6 +18,7 @@ MODULES = (
             "lifecycle",
             "familiarity",
             "front",
+            "score",
         )
     ),
     "benchmarks.training.familiarity",
@@ -50,6 +51,10 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
     "serve under no Python": (
         "benchmarks.serving.serve --peer-python none",
         "none: not a Python that runs",
+    ),
+    "score without a model": (
+        "benchmarks.serving.score --model none --rounds 1",
+        "none: no version of a model there",
     ),
     "limit without a model": ("benchmarks.serving.limit", "required: model"),
     "limit on no photos": (

@@ -1,0 +1,91 @@
+"""The table that a scoring writes: rows go into a journal, and at the end into the output."""
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.cli import CommandError, note, progress
+from app.scoring.formats import write, writer_of
+from app.scoring.journal import Job, Journal, partial_path
+from app.scoring.row import Row
+from app.scoring.summary import Summary
+
+
+class Table:
+    """The output of a scoring.
+
+    Args:
+        output: a .csv, .jsonl or .parquet file.
+        restart: replace it, and drop the rows of an earlier run.
+
+    Raises:
+        CommandError: the file exists, or cannot be written.
+    """
+
+    def __init__(self, output: Path, restart: bool) -> None:
+        self._writer = writer_of(output)
+        if output.exists() and not restart:
+            raise CommandError(
+                f"{output} exists already. Name another output, or replace it with --restart."
+            )
+        if not output.parent.is_dir():
+            raise CommandError(f"{output}: there is no folder {output.parent}.")
+        self._output, self._restart = output, restart
+
+    @contextmanager
+    def filling(
+        self, job: Job, paths: Sequence[str], labels: Collection[str]
+    ) -> Iterator["Filling"]:
+        """Within the block, rows are added. At its end all are there, and the table is written.
+
+        Args:
+            job: what is scored.
+            paths: all photos.
+            labels: the model's, to compare with the folders of the photos.
+
+        Raises:
+            CommandError: an earlier run had another job, or another process runs.
+        """
+        if self._restart:
+            partial_path(self._output).unlink(missing_ok=True)
+        journal = Journal(self._output, job)
+        try:
+            began = time.perf_counter()
+            with Filling(journal, paths) as filling:
+                yield filling
+            rate = len(filling.left) / (time.perf_counter() - began)
+            summary = Summary(labels)
+            write(summary.counted(journal.rows()), self._output, self._writer)
+            journal.path.unlink()
+        finally:
+            journal.close()
+        print(f"{summary.text()}\nwrote {self._output} ({rate:.1f} photos a second)")
+
+
+class Filling:
+    """Adds rows, with a progress bar.
+
+    Attributes:
+        left: the paths of the photos that have no row yet.
+    """
+
+    def __init__(self, journal: Journal, paths: Sequence[str]) -> None:
+        self.left = [path for path in paths if path not in journal.done]
+        self._journal = journal
+        before = len(paths) - len(self.left)
+        if before:
+            note(f"{before:,} of {len(paths):,} photos were scored before")
+        self._bar = progress(None, "scoring", "photo", total=len(paths), initial=before)
+
+    def __enter__(self) -> "Filling":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def add(self, row: Row) -> None:
+        """Add a row; a second one for the same photo is dropped."""
+        if row.path not in self._journal.done:
+            self._journal.add(row)
+            self._bar.update()

@@ -1,0 +1,120 @@
+"""Score photos on Ray Data: `python -m app.score`, with actors on all machines of a cluster.
+
+    python -m deploy.ray.score photos --output labels.csv --actors 2
+    python -m deploy.ray.score s3://bucket/photos --output labels.parquet --address auto --actors 64
+
+Each actor is a scorer of its own, with worker processes, and reads its photos itself. An actor that
+dies is replaced, and the photos that it had are scored again. The rows come back to this command,
+which writes the table, and goes on with the same arguments after it was killed.
+"""
+
+import os
+
+# Before Ray is imported: nothing is sent to its makers, and a local Ray stays on the loopback.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+
+import asyncio
+import atexit
+import json
+from contextlib import AsyncExitStack
+from typing import Any
+
+import numpy as np
+import ray
+import ray.data
+
+from app.cli import CommandError, command, note, positive
+from app.model.version_folder import find_version, load_card
+from app.scoring.arguments import in_shard, job_of, make_parser, read_settings
+from app.scoring.local import local_scorer
+from app.scoring.row import Row
+from app.scoring.run import score_photos
+from app.scoring.sources import open_source
+from app.scoring.table import Filling, Table
+from app.settings import Settings
+
+PROG = "python -m deploy.ray.score"
+_TASK = 256  # photos; so many are scored again, at most, when an actor dies
+
+
+@command(PROG)
+def main() -> None:
+    """Run the command."""
+    parser = make_parser(PROG, "Classify photos on Ray Data, and write a table.")
+    parser.add_argument("--actors", type=positive, default=2, help="scorers at a time (2)")
+    parser.add_argument("--address", help="of a running Ray; default: one of its own, here")
+    parser.set_defaults(workers=1)
+    arguments = parser.parse_args()
+    if arguments.source == "-":
+        raise CommandError("-: the actors cannot read this command's input. Name a file.")
+    table = Table(arguments.output, arguments.restart)
+    settings = read_settings(arguments)
+    folder = find_version(settings.model, settings.model_version).absolute()
+    card = load_card(folder)
+    paths = in_shard(open_source(arguments.source, settings.max_bytes).paths(), arguments)
+    _connect(arguments.address, arguments.actors * settings.workers)
+    # The version stays the same, whatever is published meanwhile.
+    settings = settings.model_copy(update={"model": folder, "model_version": None})
+    scorer = (arguments.source, settings, arguments.concurrency)
+    note(f"{card.name} {card.version} on Ray, {arguments.actors} actors")
+    try:
+        with table.filling(job_of(arguments, card.name, card.version), paths, card.labels) as rows:
+            _score(rows, scorer, arguments.actors, settings.workers)
+    except KeyboardInterrupt as error:
+        raise type(error)("; the same command goes on") from error
+
+
+def _connect(address: str | None, cpus: int) -> None:
+    """Connect to a Ray, or start one on this machine."""
+    try:
+        if address:
+            ray.init(address=address, log_to_driver=False)
+        else:
+            ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise CommandError(f"--address {address}: no Ray can be reached there: {reason}") from error
+
+
+def _score(rows: Filling, scorer: tuple[Any, ...], actors: int, cpus: int) -> None:
+    """Let actors score the photos that are left, and add their rows as they come."""
+    if not rows.left:
+        return
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    # As bytes: a file's name may be no UTF-8, which Ray's tables need.
+    items = [{"path": path.encode("utf-8", "surrogateescape")} for path in rows.left]
+    tasks = max(-(-len(items) // _TASK), min(actors, len(items)))
+    results = ray.data.from_items(items, override_num_blocks=tasks).map_batches(
+        _Actor,
+        fn_constructor_args=scorer,
+        compute=ray.data.ActorPoolStrategy(size=min(actors, tasks)),
+        batch_size=_TASK,
+        num_cpus=cpus,
+    )
+    for result in results.iter_rows():
+        rows.add(Row(**json.loads(result["row"])))
+
+
+class _Actor:
+    """A scorer and its event loop, in a process of Ray."""
+
+    def __init__(self, source: str, settings: Settings, concurrency: int | None) -> None:
+        self._source, self._max_bytes = open_source(source, settings.max_bytes), settings.max_bytes
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        opening = self._stack.enter_async_context(local_scorer(settings, concurrency))
+        self._scorer = self._runner.run(opening)
+        atexit.register(lambda: self._runner.run(self._stack.aclose()))
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        paths = [path.decode("utf-8", "surrogateescape") for path in batch["path"]]
+        rows: list[Row] = []
+        work = score_photos(self._source, paths, self._scorer, self._max_bytes, rows.append)
+        self._runner.run(work)
+        return {"row": np.array([json.dumps(row._asdict()) for row in rows], object)}
+
+
+if __name__ == "__main__":
+    main()
