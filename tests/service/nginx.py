@@ -73,7 +73,7 @@ def adapted(folder: Path, tls: Path, ports: tuple[int, int], upstream: int) -> d
         "listen 443 ": f"listen 127.0.0.1:{ports[1]} ",
         "listen [::]:80 default_server;": "",  # the machine may have no IPv6
         "listen [::]:443 ssl http2 default_server;": "",
-        "server 127.0.0.1:8000;": f"server 127.0.0.1:{upstream};",
+        "server 127.0.0.1:8000 ": f"server 127.0.0.1:{upstream} ",
     }
 
 
