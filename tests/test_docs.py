@@ -35,6 +35,7 @@ SERVER = re.compile(r"make serve|python -m app(?! --help)")
 # Commands that are not run here, and why.
 NOT_RUN = {
     r"docker ": "needs Docker; tests/container runs the images",
+    r"helm |kubectl ": "needs a cluster; tests/deploy renders and checks the chart",
     r"sudo |curl --cacert ": "changes the machine; tests/service/test_nginx.py runs nginx",
     r"make (test|check|container-test|audit|format|lock)": "would call this very test, or is it",
     r".* --download": "needs the internet",

@@ -3,7 +3,10 @@
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,31 +34,44 @@ class Proxied:
     http: int
 
 
-@pytest.fixture(scope="module")
-def proxied(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Proxied]:
-    request.getfixturevalue("images")
-    build = ("docker", "build", "--network", "host", "--tag", image("proxy"), "-")
-    subprocess.run(build, input=STAND_IN, text=True, env=environment(), check=True)
-    certificate = make_certificate(tmp_path_factory.mktemp("certificate") / "tls")
-    # openssl makes a key that its owner alone can read, and nginx is another user.
-    certificate.with_name("privkey.pem").chmod(0o644)
+@contextmanager
+def up(folder: Path, certificate: Path, *words: str, **settings: Any) -> Iterator[Proxied]:
+    """The service behind its proxy, with these words for `docker compose up`."""
     http, https = free_ports(2)
     project = Project(
-        tmp_path_factory.mktemp("proxied"), PROXY_HTTP_PORT=http, PROXY_HTTPS_PORT=https,
-        TLS_FOLDER=certificate.parent, APP_TRUSTED_PROXIES="0.0.0.0/0",
+        folder, PROXY_HTTP_PORT=http, PROXY_HTTPS_PORT=https, TLS_FOLDER=certificate.parent,
+        APP_TRUSTED_PROXIES="0.0.0.0/0", **settings,
     )  # fmt: skip
     tls = ssl.create_default_context(cafile=certificate)
     address = f"https://127.0.0.1:{https}"
     try:
-        project.run(*PROFILE, "up", "--wait", "--no-build")
+        project.run(*PROFILE, "up", "--wait", "--no-build", *words)
         with httpx.Client(base_url=address, verify=tls, timeout=30, trust_env=False) as client:
             yield Proxied(project, client, http)
     finally:
         print(project.run(*PROFILE, "logs", "--no-color", "proxy", check=False).stdout)
         project.run(*PROFILE, "down", "--volumes", "--timeout", "1")
-        docker("image", "rm", "--force", image("proxy"))
+
+
+@pytest.fixture(scope="module")
+def certificate(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A certificate, and the proxy's image."""
+    request.getfixturevalue("images")
+    build = ("docker", "build", "--network", "host", "--tag", image("proxy"), "-")
+    subprocess.run(build, input=STAND_IN, text=True, env=environment(), check=True)
+    made = make_certificate(tmp_path_factory.mktemp("certificate") / "tls")
+    # openssl makes a key that its owner alone can read, and nginx is another user.
+    made.with_name("privkey.pem").chmod(0o644)
+    yield made
+    docker("image", "rm", "--force", image("proxy"))
+
+
+@pytest.fixture(scope="module")
+def proxied(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+    with up(tmp_path_factory.mktemp("proxied"), certificate) as found:
+        yield found
 
 
 def test_a_photo_is_answered_through_the_proxy(proxied: Proxied) -> None:
@@ -88,3 +104,30 @@ def test_the_proxy_has_no_rights(proxied: Proxied) -> None:
     assert facts["NoNewPrivs"] == "1"
     done = proxied.project.run(*PROFILE, "exec", "proxy", "touch", "/etc/x", check=False)
     assert "Read-only file system" in done.stderr
+
+
+def test_three_instances_share_the_work(tmp_path: Path, certificate: Path) -> None:
+    """One of them is killed: nobody notices."""
+    small = {"APP_MODEL": "models/digits", "APP_WORKERS": 1}
+    with up(tmp_path, certificate, "--scale", "api=3", APP_PORT=0, **small) as three:
+        containers = three.project.run("ps", "--quiet", "api").stdout.split()
+        assert len(containers) == 3
+        ports = [three.project.run("port", "--index", f"{number}", "api", "8000").stdout
+                 for number in (1, 2, 3)]  # fmt: skip
+        assert len(set(ports)) == 3
+        assert all(port.startswith("127.0.0.1:") for port in ports)
+
+        def ask(times: int) -> set[int]:
+            photo = {"file": PHOTO}
+            return {three.client.post("/predict", files=photo).status_code for _ in range(times)}
+
+        assert ask(30) == {200}
+        until(lambda: all(answered(container) for container in containers), three.project.logs)
+        docker("kill", containers[0])
+        assert ask(30) == {200}
+
+
+def answered(container: str) -> bool:
+    """Whether that instance has answered with a prediction."""
+    log = docker("logs", container)
+    return "POST /predict 200" in log.stdout + log.stderr
