@@ -1,6 +1,9 @@
 """The Helm chart's pods fit the service: settings, memory, probes, its end, models, no rights."""
 
 import math
+import socket
+import time
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,7 @@ from app.server.server import GRACE_SECONDS
 from app.settings import Settings
 from tests.conftest import ROOT
 from tests.deploy.helm import SETS, environment, refused, rendered, service_of
+from tests.deploy.replicas import instances
 
 pytestmark = pytest.mark.cluster
 
@@ -75,6 +79,8 @@ def test_the_probes_are_routes_of_the_service(name: str) -> None:
              for kind in ("startup", "readiness", "liveness")}  # fmt: skip
     assert paths == {"startup": "/readyz", "readiness": "/readyz", "liveness": "/livez"}
     served = create_app(Settings()).openapi()["paths"]
+    # The kubelet asks from outside.
+    assert "APP_HOST=0.0.0.0\n" in (ROOT / "Dockerfile").read_text()
     assert {*paths.values(), "/metrics"} <= served.keys()
 
 
@@ -84,6 +90,22 @@ def test_a_pod_has_time_to_finish(name: str) -> None:
     pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = float(environment(container).get("APP_DRAIN_SECONDS", Settings().drain_seconds))
     assert pod["terminationGracePeriodSeconds"] >= pause + drain + GRACE_SECONDS + 2
+
+
+def test_the_service_ends_in_that_time_whatever_a_client_does(tmp_path: Path) -> None:
+    """A request whose body never comes keeps it for as long as any can."""
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 9\r\n"
+    with (
+        instances(tmp_path, 1) as (instance,),
+        socket.create_connection(("127.0.0.1", instance.port)) as connection,
+    ):
+        connection.sendall(head + b"\r\n")
+        time.sleep(0.2)
+        began = time.monotonic()
+        instance.drain()
+        took = time.monotonic() - began
+    drain = Settings().drain_seconds
+    assert drain + GRACE_SECONDS - 1 < took < drain + GRACE_SECONDS + 2
 
 
 def test_too_short_a_time_to_finish_is_refused() -> None:
