@@ -65,11 +65,10 @@ class ModelWatcher:
         """
         self._pinned = version
         self._seen.clear()
+        await self.check()
         names = [folder.name for folder in await asyncio.to_thread(self._folders)]
         if version is not None and str(version) not in names:
             self._refuse(str(version), f"{self._path} has no version {version}.")
-        else:
-            await self.check()
 
     @asynccontextmanager
     async def running(self, seconds: float) -> AsyncIterator[None]:

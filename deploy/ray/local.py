@@ -44,8 +44,8 @@ def main() -> None:
         while True:
             time.sleep(1)
     finally:
-        serve.shutdown()
-        ray.shutdown()  # type: ignore[no-untyped-call]  # Ray's
+        serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
 
 
 def start(cpus: int, port: int) -> None:
