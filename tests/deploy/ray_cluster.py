@@ -146,7 +146,7 @@ class Load:
     _done: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def running(self, clients: int = 3) -> Iterator[None]:
+    def running(self, clients: int = 2) -> Iterator[None]:
         threads = [threading.Thread(target=self._client) for _ in range(clients)]
         for thread in threads:
             thread.start()

@@ -17,7 +17,16 @@ from app.settings import Settings
 from benchmarks.harness.memory import process_tree, start_time
 from tests import pictures
 from tests.conftest import ROOT, serving
-from tests.deploy.ray_cluster import CONFIG, KEY, PHOTO, Cluster, Load, eventually, running_cluster
+from tests.deploy.ray_cluster import (
+    CONFIG,
+    KEY,
+    PHOTO,
+    Cluster,
+    Load,
+    command_line,
+    eventually,
+    running_cluster,
+)
 from tests.versions import publish
 
 pytestmark = pytest.mark.cluster
@@ -126,13 +135,13 @@ def test_the_service_itself_refuses_what_is_too_much(cluster: Cluster) -> None:
 
 
 def test_workers_do_not_know_keys_and_tokens(cluster: Cluster) -> None:
-    workers = [pid for replica in cluster.replicas() for pid in process_tree(replica)[1:]]
+    processes = [pid for replica in cluster.replicas() for pid in process_tree(replica)]
+    workers = [pid for pid in processes if "multiprocessing.forkserver" in command_line(pid)]
     assert len(workers) >= 4
     for pid in workers:
         environment = Path(f"/proc/{pid}/environ").read_text(errors="replace")
-        if "multiprocessing.forkserver" in Path(f"/proc/{pid}/cmdline").read_text():
-            assert KEY not in environment
-            assert cluster.environment["RAY_AUTH_TOKEN"] not in environment
+        assert KEY not in environment
+        assert cluster.environment["RAY_AUTH_TOKEN"] not in environment
 
 
 def test_ray_has_the_metrics_of_each_replica(cluster: Cluster) -> None:
@@ -174,14 +183,12 @@ def test_a_new_version_takes_over_under_load_and_a_broken_one_does_not(
     publish(models, 3, broken=True)
     load, before = Load(cluster.address), cluster.replicas()
     with load.running():
-        time.sleep(1)
+        eventually(lambda: len(load.versions) > 20)
         cluster.deploy(2)
         eventually(lambda: load.versions[-20:] == [2] * 20)
         taken = len(load.versions)
         cluster.deploy(3)
         eventually(lambda: refusals(cluster) == [["3"]] * 12)
-        cluster.deploy(7)
-        eventually(lambda: refusals(cluster) == [["7"]] * 12)
     assert (load.failed, load.retried) == ([], [])
     assert load.versions[0] == 1
     assert set(load.versions[taken:]) == {2}
@@ -189,6 +196,8 @@ def test_a_new_version_takes_over_under_load_and_a_broken_one_does_not(
     assert sorted(cluster.replicas()) == sorted(before)
 
 
+# Ray's own models, at import.
+@pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field` is deprecated")
 def test_ray_accepts_the_configuration_and_kuberay_has_the_same() -> None:
     from ray.serve.schema import ServeDeploySchema
 
