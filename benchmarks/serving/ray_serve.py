@@ -5,8 +5,9 @@
 
 Every round starts each contender alone, warms it up, lets wrk post photos, and stops it. Each has
 two worker processes. The processor time and the memory (PSS) are those of all its processes, Ray's
-too. The medians over the rounds go to build/benchmarks/ray_serve.md. The ratios and the processor
-time mean something on a busy machine as well. It needs the extra `cluster`.
+too. The medians over the rounds go to build/benchmarks/ray_serve.md. On a busy machine only the
+processor time and the memory mean something: there, the contender with more processes gets more of
+the processor, and answers more photos a second for that reason. It needs the extra `cluster`.
 """
 
 import secrets
@@ -136,22 +137,22 @@ def _running(contender: Contender, arguments: Namespace) -> Iterator[Server]:
 
 def _table(results: dict[str, list[Measured]]) -> str:
     header = ["", "photos/s", "of the plain service", "p50", "processor time a photo"]
-    header += ["memory", "start to ready", "errors"]
+    header += ["of the plain service", "memory", "start to ready", "errors"]
     return markdown_table(header, [_row(name, results) for name in results])
 
 
 def _row(name: str, results: dict[str, list[Measured]]) -> list[str]:
     ours, middle = results[name], statistics.median
-    ratios = [
-        each.load.rate / (plain.load.rate or float("nan"))
-        for each, plain in zip(ours, results[PLAIN], strict=True)
-    ]
+    pairs = list(zip(ours, results[PLAIN], strict=True))
+    rates = [each.load.rate / (plain.load.rate or float("nan")) for each, plain in pairs]
+    costs = [each.processor / (plain.processor or float("nan")) for each, plain in pairs]
     return [
         name,
         f"{middle(each.load.rate for each in ours):.0f}",
-        f"{middle(ratios):.2f}",
+        f"{middle(rates):.2f}",
         milliseconds(middle(each.load.p50 for each in ours)),
         milliseconds(middle(each.processor for each in ours)),
+        f"{middle(costs):.2f}",
         mebibytes(middle(each.memory for each in ours)),
         f"{middle(each.ready for each in ours):.1f} s",
         str(sum(each.load.errors for each in ours)),

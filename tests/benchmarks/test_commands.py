@@ -18,6 +18,7 @@ MODULES = (
             "lifecycle",
             "familiarity",
             "front",
+            "ray_serve",
         )
     ),
     "benchmarks.training.familiarity",
@@ -62,6 +63,10 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "front of nothing": (
         "benchmarks.serving.front --model none",
+        "none: no version of a model there",
+    ),
+    "Ray Serve with nothing": (
+        "benchmarks.serving.ray_serve --model none",
         "none: no version of a model there",
     ),
     "overload with another body": (
