@@ -6,6 +6,7 @@ import time
 from pydantic import ValidationError
 
 from app.model.version_folder import find_version
+from app.server.server import AddressError, require_free
 from app.settings import Settings
 from training.cli import CommandError, Parser, command, positive
 
@@ -20,6 +21,7 @@ from ray import serve
 from deploy.ray.serve import deployment
 
 PROG = "python -m deploy.ray.local"
+LOOPBACK = "127.0.0.1"
 
 
 @command(PROG)
@@ -32,6 +34,7 @@ def main() -> None:
     parser.add_argument("--model-version", type=positive, help="default: the newest")
     arguments = parser.parse_args()
     _check_model(arguments.model_version)
+    _check_port(arguments.port)
     target = deployment.options(
         num_replicas=arguments.replicas,
         autoscaling_config=None,
@@ -51,7 +54,7 @@ def main() -> None:
 def start(cpus: int, port: int) -> None:
     """Start Ray with this number of CPUs, more than there are if need be, and Ray Serve's proxy."""
     ray.init(num_cpus=cpus, include_dashboard=False)
-    serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
+    serve.start(proxy_location="HeadOnly", http_options={"host": LOOPBACK, "port": port})
 
 
 def _check_model(version: int | None) -> None:
@@ -64,6 +67,13 @@ def _check_model(version: int | None) -> None:
             f"the setting {'.'.join(map(str, first['loc']))}: {first['msg']}"
         ) from error
     find_version(settings.model, version or settings.model_version)
+
+
+def _check_port(port: int) -> None:
+    try:
+        require_free(LOOPBACK, port)
+    except AddressError as error:
+        raise CommandError(f"--port {port}: it is in use, or not allowed.") from error
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 from app.settings import Settings
 from benchmarks.harness.memory import process_tree, start_time
 from tests import pictures
-from tests.conftest import ROOT, serving
+from tests.conftest import ROOT, Command, serving
 from tests.deploy.ray_cluster import (
     CONFIG,
     KEY,
@@ -194,6 +195,19 @@ def test_a_new_version_takes_over_under_load_and_a_broken_one_does_not(
     assert set(load.versions[taken:]) == {2}
     assert cluster.status()["deployments"]["photo-classifier"]["status"] == "HEALTHY"
     assert sorted(cluster.replicas()) == sorted(before)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("--model-version 99", "no version 99 of a model there"), ("--port {busy}", "it is in use")],
+)
+def test_a_bad_command_is_one_line_and_exit_2(command: Command, words: str, expected: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        done = command("deploy.ray.local", *words.format(busy=port).split())
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert expected in done.stderr
 
 
 # Ray's own models, at import.
