@@ -42,6 +42,7 @@ NOT_RUN = {
     r".*build/peers": "needs the internet",
     r"python -m pip install": "needs the internet; it is in the environment already",
     r"python -m pip wheel": "needs the internet; tests/test_wheel.py builds it without",
+    r"python -m deploy\.ray\.|serve |kubectl ": "needs a cluster; tests/deploy has one",
     r"python -m (benchmarks|tests\.fuzz)\.": "takes minutes; tests/benchmarks and tests/fuzz do",
 }
 

@@ -50,12 +50,25 @@ class ModelWatcher:
         self._served = fingerprint(model.folder)
         self._seen: dict[Path, Fingerprint] = {}  # the refused folders
         self._again = asyncio.Event()
+        self._checking = asyncio.Lock()
         metrics.set_model(model)
 
     def check_now(self) -> None:
         """Look for another version soon, and try the refused ones again."""
         self._seen.clear()
         self._again.set()
+
+    async def pin(self, version: int | None) -> None:
+        """Serve this version from now on; None: the newest. Return when it is served or refused.
+
+        If it cannot be served, `refused` has the reason, and the model that is served now stays.
+        """
+        self._pinned = version
+        self._seen.clear()
+        await self.check()
+        names = [folder.name for folder in await asyncio.to_thread(self._folders)]
+        if version is not None and str(version) not in names:
+            self._refuse(str(version), f"{self._path} has no version {version}.")
 
     @asynccontextmanager
     async def running(self, seconds: float) -> AsyncIterator[None]:
@@ -92,18 +105,20 @@ class ModelWatcher:
 
     async def check(self) -> None:
         """Serve the newest version on disk that can be served."""
-        for folder, state in await asyncio.to_thread(self._look):
-            served = folder == self.model.folder
-            if served and state == self._served:
-                return
-            if self._seen.get(folder) != state and await self._take_over(folder, state):
-                return
-            if served:  # its files changed on disk, but the loaded model is still good
-                return
+        async with self._checking:
+            for folder, state in await asyncio.to_thread(self._look):
+                served = folder == self.model.folder
+                if served and state == self._served:
+                    return
+                if self._seen.get(folder) != state and await self._take_over(folder, state):
+                    return
+                if served:  # its files changed on disk, but the loaded model is still good
+                    return
 
     def _look(self) -> list[tuple[Path, Fingerprint]]:
         folders = self._folders()
-        for name in set(self.refused) - {folder.name for folder in folders}:
+        wanted = {folder.name for folder in folders} | {str(self._pinned)}
+        for name in set(self.refused) - wanted:
             self._forget(name)
         return [(folder, fingerprint(folder)) for folder in folders]
 

@@ -38,7 +38,7 @@ _ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(4 * 1024 * 1024),
     "OPENBLAS_NUM_THREADS": "1",
 }
-_HIDDEN = ("APP_API_KEYS",)  # from the workers
+_HIDDEN = ("APP_API_KEYS", "RAY_AUTH_TOKEN")  # from the workers
 
 # Starts processes and reads exit codes, one at a time. A start that is given up goes on here.
 _starter = ThreadPoolExecutor(1, "worker-start")

@@ -19,6 +19,7 @@ MODULES = (
             "familiarity",
             "front",
             "score",
+            "ray_serve",
         )
     ),
     "benchmarks.training.familiarity",
@@ -67,6 +68,10 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "front of nothing": (
         "benchmarks.serving.front --model none",
+        "none: no version of a model there",
+    ),
+    "Ray Serve with nothing": (
+        "benchmarks.serving.ray_serve --model none",
         "none: no version of a model there",
     ),
     "overload with another body": (

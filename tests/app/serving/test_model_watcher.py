@@ -232,6 +232,66 @@ def test_a_pinned_version_stays(tmp_path: Path) -> None:
     assert served.model.card.version == 1
 
 
+def pin(served: ModelWatcher, version: int | None) -> None:
+    asyncio.run(served.pin(version))
+
+
+def test_another_version_can_be_pinned_an_older_one_and_none(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        publish(tmp_path, number)
+    served = watcher(tmp_path, 1)
+    pin(served, 2)
+    assert served.model.card.version == 2
+    check(served)
+    assert served.model.card.version == 2
+    pin(served, 1)
+    assert served.model.card.version == 1
+    pin(served, None)
+    assert served.model.card.version == 3
+    assert served.refused == {}
+
+
+def test_a_pinned_version_that_is_broken_or_missing_is_refused_until_it_is_good(
+    tmp_path: Path,
+) -> None:
+    publish(tmp_path, 1)
+    publish(tmp_path, 2, broken=True)
+    served = watcher(tmp_path, 1)
+    pin(served, 2)
+    assert served.model.card.version == 1
+    assert served.refused["2"].startswith("model.tflite: its SHA-256 is")
+    pin(served, 7)
+    check(served)
+    assert served.model.card.version == 1
+    assert served.refused == {"7": f"{tmp_path.name} has no version 7."}
+    publish(tmp_path, 7)
+    check(served)
+    assert served.model.card.version == 7
+    assert served.refused == {}
+    repair(tmp_path / "2")
+    pin(served, 2)
+    assert served.model.card.version == 2
+
+
+def test_pinning_while_the_folder_is_watched_loads_a_version_once(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    loaded: list[str] = []
+
+    async def load_slowly(folder: Path) -> ServedModel:
+        loaded.append(folder.name)
+        await asyncio.sleep(0.05)
+        return load(folder)
+
+    served = ModelWatcher(load(tmp_path, 1), load_slowly, tmp_path, None, Metrics())
+    publish(tmp_path, 2)
+
+    async def run() -> None:
+        await asyncio.gather(served.check(), served.pin(2))
+
+    asyncio.run(run())
+    assert (loaded, served.model.card.version) == (["2"], 2)
+
+
 def test_a_version_folder_is_served_alone(tmp_path: Path) -> None:
     folder = publish(tmp_path, 1).rename(tmp_path / "mine")
     served = watcher(folder)

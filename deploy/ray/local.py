@@ -1,0 +1,80 @@
+"""Ray Serve on this machine alone: `python -m deploy.ray.local`."""
+
+import os
+import time
+
+from pydantic import ValidationError
+
+from app.model.version_folder import find_version
+from app.server.server import AddressError, require_free
+from app.settings import Settings
+from training.cli import CommandError, Parser, command, positive
+
+# Ray reads them when it is imported. The second one, whatever it is called, keeps the traffic of
+# Ray's processes on 127.0.0.1, on Linux too.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+
+import ray
+from ray import serve
+
+from deploy.ray.serve import deployment
+
+PROG = "python -m deploy.ray.local"
+LOOPBACK = "127.0.0.1"
+
+
+@command(PROG)
+def main() -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    parser = Parser(PROG, description="Serve with Ray Serve on this machine.")
+    parser.add_argument("--port", type=positive, default=8000)
+    parser.add_argument("--replicas", type=positive, default=2)
+    parser.add_argument("--cpus", type=positive, default=1, help="of each replica: its workers")
+    parser.add_argument("--model-version", type=positive, help="default: the newest")
+    arguments = parser.parse_args()
+    _check_model(arguments.model_version)
+    _check_port(arguments.port)
+    target = deployment.options(
+        num_replicas=arguments.replicas,
+        autoscaling_config=None,
+        ray_actor_options={"num_cpus": arguments.cpus},
+        user_config={"model_version": arguments.model_version},
+    ).bind()
+    start(arguments.replicas * arguments.cpus, arguments.port)
+    try:
+        serve.run(target)
+        while True:
+            time.sleep(1)
+    finally:
+        serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
+
+
+def start(cpus: int, port: int) -> None:
+    """Start Ray with this number of CPUs, more than there are if need be, and Ray Serve's proxy."""
+    ray.init(num_cpus=cpus, include_dashboard=False)
+    serve.start(proxy_location="HeadOnly", http_options={"host": LOOPBACK, "port": port})
+
+
+def _check_model(version: int | None) -> None:
+    """Before Ray starts, which takes seconds and would say it in a hundred lines."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CommandError(
+            f"the setting {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        ) from error
+    find_version(settings.model, version or settings.model_version)
+
+
+def _check_port(port: int) -> None:
+    try:
+        require_free(LOOPBACK, port)
+    except AddressError as error:
+        raise CommandError(f"--port {port}: it is in use, or not allowed.") from error
+
+
+if __name__ == "__main__":
+    main()
