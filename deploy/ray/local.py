@@ -10,9 +10,8 @@ from app.server.server import AddressError, require_free
 from app.settings import Settings
 from training.cli import CommandError, Parser, command, positive
 
-# Ray reads them when it is imported. The second one, whatever it is called, keeps the traffic of
-# Ray's processes on 127.0.0.1, on Linux too.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray reads it when it is imported. Whatever it is called, it keeps the traffic of Ray's processes
+# on 127.0.0.1, on Linux too.
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 import ray

@@ -8,12 +8,6 @@ dies is replaced, and the photos that it had are scored again. The rows come bac
 which writes the table, and goes on with the same arguments after it was killed.
 """
 
-import os
-
-# Before Ray is imported: nothing is sent to its makers, and a local Ray stays on the loopback.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-
 import asyncio
 import atexit
 import json
@@ -21,8 +15,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import numpy as np
-import ray
-import ray.data
 
 from app.cli import CommandError, command, note, positive
 from app.model.version_folder import find_version, load_card
@@ -33,6 +25,7 @@ from app.scoring.run import score_photos
 from app.scoring.sources import open_source
 from app.scoring.table import Filling, Table
 from app.settings import Settings
+from deploy.ray.connect import connect
 
 PROG = "python -m deploy.ray.score"
 _TASK = 256  # photos; so many are scored again, at most, when an actor dies
@@ -53,7 +46,7 @@ def main() -> None:
     folder = find_version(settings.model, settings.model_version).absolute()
     card = load_card(folder)
     paths = in_shard(open_source(arguments.source, settings.max_bytes).paths(), arguments)
-    _connect(arguments.address, arguments.actors * settings.workers)
+    connect(arguments.address, arguments.actors * settings.workers)
     # The version stays the same, whatever is published meanwhile.
     settings = settings.model_copy(update={"model": folder, "model_version": None})
     scorer = (arguments.source, settings, arguments.concurrency)
@@ -65,22 +58,12 @@ def main() -> None:
         raise type(error)("; the same command goes on") from error
 
 
-def _connect(address: str | None, cpus: int) -> None:
-    """Connect to a Ray, or start one on this machine."""
-    try:
-        if address:
-            ray.init(address=address, log_to_driver=False)
-        else:
-            ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise CommandError(f"--address {address}: no Ray can be reached there: {reason}") from error
-
-
 def _score(rows: Filling, scorer: tuple[Any, ...], actors: int, cpus: int) -> None:
     """Let actors score the photos that are left, and add their rows as they come."""
     if not rows.left:
         return
+    import ray.data
+
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     # As bytes: a file's name may be no UTF-8, which Ray's tables need.

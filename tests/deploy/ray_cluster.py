@@ -3,19 +3,20 @@
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from benchmarks.harness.memory import process_tree
 from benchmarks.harness.server import free_ports, running_server
@@ -42,6 +43,7 @@ class Cluster:
     port: int
     dashboard: int
     metrics: int
+    gcs: int
     environment: dict[str, str]
     folder: Path
 
@@ -98,7 +100,7 @@ def command_line(pid: int) -> str:
 
 
 @contextmanager
-def running_cluster(**variables: str) -> Iterator[Cluster]:
+def running_cluster(cpus: int, **variables: str) -> Iterator[Cluster]:
     """`ray start --head`, with these variables in the environment of all that it starts."""
     port, head, dashboard, agent, client, metrics = free_ports(6)
     # A socket's path has at most 107 characters: pytest's own folder would be too long.
@@ -111,7 +113,7 @@ def running_cluster(**variables: str) -> Iterator[Cluster]:
             "RAY_AUTH_TOKEN": secrets.token_hex(32),  # else Ray writes one into ~/.ray
         }  # fmt: skip
         words = {
-            "--num-cpus": 2, "--port": head, "--node-ip-address": "127.0.0.1",
+            "--num-cpus": cpus, "--port": head, "--node-ip-address": "127.0.0.1",
             "--dashboard-host": "127.0.0.1", "--dashboard-port": dashboard,
             "--dashboard-agent-listen-port": agent, "--ray-client-server-port": client,
             "--metrics-export-port": metrics, "--temp-dir": name,
@@ -119,7 +121,37 @@ def running_cluster(**variables: str) -> Iterator[Cluster]:
         options = [str(word) for pair in words.items() for word in pair]
         command = [*program("ray.scripts.scripts"), "start", "--head", "--block", *options]
         with running_server(command, environment, dashboard, "/api/gcs_healthz") as server:
-            yield Cluster(server.pid, port, dashboard, metrics, environment, Path(name))
+            yield Cluster(server.pid, port, dashboard, metrics, head, environment, Path(name))
+
+
+@contextmanager
+def second_node(cluster: Cluster) -> Iterator["subprocess.Popen[bytes]"]:
+    """`ray start`: another node of the cluster, with one CPU, in a process group of its own."""
+    (metrics,) = free_ports(1)
+    words = ["--num-cpus", "1", "--node-ip-address", "127.0.0.1", "--temp-dir", str(cluster.folder)]
+    words += ["--metrics-export-port", str(metrics), "--address", f"127.0.0.1:{cluster.gcs}"]
+    # Ray replaces 127.0.0.1 by the machine's own address, at which the first node does not listen.
+    code = "from ray._private import services; from ray.scripts import scripts; "
+    code += "services.resolve_ip_for_localhost = str; scripts.cli()"
+    command = [sys.executable, "-c", code, "start", "--block", *words]
+    # A second node needs the word that there may be one; the addresses stay those of loopback.
+    several = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
+    environment = os.environ | cluster.environment | several
+    with subprocess.Popen(
+        command, env=environment, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL
+    ) as node:
+        try:
+            yield node
+        finally:
+            kill_group(node)
+
+
+def kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """SIGKILL a process and its children, as if the machine had lost its power."""
+    for pid in process_tree(process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
 
 
 def program(module: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from PIL import Image
 
 from app.settings import Settings
@@ -50,7 +50,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cluster(models: Path) -> Iterator[Cluster]:
     """Two replicas of one worker each, which serve version 1."""
-    with running_cluster(APP_MODEL=str(models), **SETTINGS) as running:
+    with running_cluster(2, APP_MODEL=str(models), **SETTINGS) as running:
         running.deploy(1)
         yield running
 
