@@ -30,14 +30,14 @@ COMMANDS = list(
         for line in block.splitlines()
     )
 )
-SERVER = re.compile(r"make serve|python -m app(?! --help)")
+SERVER = re.compile(r"make serve|python -m app(?!\.| --help)")
 
 # Commands that are not run here, and why.
 NOT_RUN = {
     r"docker ": "needs Docker; tests/container runs the images",
     r"helm |kubectl ": "needs a cluster; tests/deploy renders and checks the chart",
     r"sudo |curl --cacert ": "changes the machine; tests/service/test_nginx.py runs nginx",
-    r"make (test|check|container-test|audit|format|lock)": "would call this very test, or is it",
+    r"make (test|check|container-test|cluster-test|audit|format|lock)": "would call this very test, or is it",
     r".* --download": "needs the internet",
     r".*build/peers": "needs the internet",
     r"python -m pip install": "needs the internet; it is in the environment already",

@@ -20,7 +20,7 @@ def pins(text: str) -> dict[str, str]:
 
 
 def test_there_is_a_lock_for_each_way_to_install() -> None:
-    assert set(LOCKS) == {"serve", "train", "gpu", "train-gpu", "dev"}
+    assert set(LOCKS) == {"serve", "score", "train", "cluster", "gpu", "train-gpu", "dev"}
 
 
 @pytest.mark.parametrize("lock", LOCKS)
