@@ -95,21 +95,24 @@ def _connect(address: str | None, workers: Workers) -> None:
     if ray.is_initialized():
         return
     if address is None:
-        cores = max(os.cpu_count() or 1, workers.count * workers.cores)
-        # Without the dashboard, one of Ray Train's actors warns every second.
-        logs = ray.LoggingConfig(log_level="ERROR")
-        ray.init(
-            "local",
-            num_cpus=cores,
-            include_dashboard=False,
-            logging_config=logs,
-            _node_ip_address="127.0.0.1",
-        )
+        start_local(max(os.cpu_count() or 1, workers.count * workers.cores))
         return
     try:
         ray.init(address)
     except (ConnectionError, ValueError) as error:
         raise CommandError(f"--address {address}: {str(error).splitlines()[0]}") from error
+
+
+def start_local(cores: int) -> None:
+    """Start a Ray on this machine's loopback that ends with this process."""
+    ray.init(
+        "local",
+        num_cpus=cores,
+        include_dashboard=False,
+        # Without the dashboard, one of Ray Train's actors warns every second.
+        logging_config=ray.LoggingConfig(log_level="ERROR"),
+        _node_ip_address="127.0.0.1",
+    )
 
 
 class _OnRay:

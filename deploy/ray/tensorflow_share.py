@@ -92,11 +92,18 @@ class _EndOfEpoch(keras.callbacks.Callback):
     def __init__(self, share: TensorFlowShare) -> None:
         super().__init__()
         self._share = share
+        self._totals: dict[str, float] = {}
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._totals = {}
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._totals = self._total()  # validation, which follows, uses the same metrics anew
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         assert logs is not None
         self._require_equal_weights()
-        self._total(logs)
+        logs.update(self._totals or self._total())  # for the callbacks that follow
         ray.train.report({"epoch": epoch + 1, **logs})
 
     def _require_equal_weights(self) -> None:
@@ -104,12 +111,10 @@ class _EndOfEpoch(keras.callbacks.Callback):
         digest = list(hashlib.sha256(content).digest())
         self._share.require_equal(digest, "weights (on machines of different kinds?)")
 
-    def _total(self, logs: dict[str, Any]) -> None:
-        """Replace the metrics of this worker's photos by those of all; later callbacks see them."""
+    def _total(self) -> dict[str, float]:
+        """Return the metrics of the photos of all workers."""
         mean_loss, others = self.model.metrics
         found = {"loss": mean_loss, **{metric.name: metric for metric in others.metrics}}
-        for name, metric in found.items():
-            total, count = self._share.gather(
-                [float(metric.total.value), float(metric.count.value)]
-            ).sum(axis=0)
-            logs[name] = float(total / count)
+        own = [float(v.value) for metric in found.values() for v in (metric.total, metric.count)]
+        sums = self._share.gather(own).sum(axis=0)
+        return dict(zip(found, (sums[0::2] / sums[1::2]).tolist(), strict=True))

@@ -132,7 +132,7 @@ def run_on_workers(job: Job, run: RunFolder, workers: Workers) -> TrainingState:
         scaling_config=ScalingConfig(
             num_workers=workers.count, resources_per_worker={"CPU": workers.cores}
         ),
-        run_config=RunConfig(
+        run_config=RunConfig(  # type: ignore[call-arg]  # older, too
             name=_RAY,
             storage_path=str(path),
             failure_config=FailureConfig(max_failures=workers.restarts),
