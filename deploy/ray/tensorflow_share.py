@@ -25,7 +25,10 @@ class TensorFlowShare(Share):
     def __init__(self, worker: int, workers: int) -> None:
         super().__init__(worker, workers)
         self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        self._sum = tf.function(lambda values: self._strategy.run(_sum, args=(values,)))
+        # The strategy looks for the device of the values, which an argument of the graph lacks.
+        self._sum = tf.function(
+            lambda values: self._strategy.run(lambda: _sum(tf.identity(values)))
+        )
 
     def prepare(self, network: keras.Model) -> None:
         """Make each step of the compiled network use the photos of all workers."""

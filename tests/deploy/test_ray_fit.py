@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -17,8 +18,11 @@ from app.model.version_folder import load_card
 from benchmarks.harness.memory import process_tree
 from tests import pictures
 from tests.conftest import Command, striped, write_classes
+from training.data.cache import DecodedSubset
 from training.data.photo_map import PhotoFunction
 from training.data.samples import Sample
+from training.loop.checkpoint import EPOCHS, RunFolder
+from training.recipes.catalogue import TRANSFER
 from training.transfer.features import Extractor, compute_features
 
 pytestmark = [
@@ -36,7 +40,7 @@ def ray_here() -> Iterator[None]:
     """One local Ray for all tests; the commands find it initialised."""
     import ray
 
-    from deploy.ray.fit import start_local
+    from deploy.ray.fit_engine import start_local
 
     start_local(cores=2)
     yield
@@ -120,16 +124,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, odd: Path, command: Command)
     return base
 
 
-def test_two_workers_train_as_one_process(
-    tmp_path: Path, odd: Path, alone: Path, run_here: Command
-) -> None:
-    done = run_here(*words("deploy.ray.fit", odd, tmp_path, *DIGITS, "--workers", 2))
-    assert done.returncode == 0, done.stderr
-    require_same(alone, tmp_path)
-    assert [path.name for path in (tmp_path / "runs/stripes").iterdir()] == ["metrics.csv"]
-
-
-def test_a_killed_worker_ends_as_an_undisturbed_one(
+def test_two_workers_of_which_one_is_killed_train_as_one_process(
     tmp_path: Path, odd: Path, alone: Path, run_here: Command
 ) -> None:
     killer = KillerWhen(tmp_path / "runs/stripes/epoch-0002", "ray::RayTrainWorker")
@@ -138,6 +133,53 @@ def test_a_killed_worker_ends_as_an_undisturbed_one(
     assert done.returncode == 0, done.stderr
     assert killer.killed
     require_same(alone, tmp_path)
+    assert [path.name for path in (tmp_path / "runs/stripes").iterdir()] == ["metrics.csv"]
+
+
+def colourful(count: int, rare: int, folder: Path) -> DecodedSubset:
+    """Decoded photos of two classes, of which the second has `rare` photos, as the cache is."""
+    labels = np.repeat([0, 1], [count - rare, rare])
+    grey = np.stack([striped(int(label), number, 96) for number, label in enumerate(labels)])
+    np.save(folder / "pixels.npy", np.repeat(grey[..., np.newaxis], 3, axis=3))
+    return DecodedSubset(np.load(folder / "pixels.npy", mmap_mode="r"), labels, {})
+
+
+def test_two_workers_fine_tune_as_one_process(tmp_path: Path) -> None:
+    """With crops, weights of rare photos, averaged weights, and four batches of 3 and one of 1."""
+    from deploy.ray.fit_engine import OnRay
+    from deploy.ray.workers import Workers
+    from training.networks.backbones import build_backbone
+    from training.transfer.finetune import fine_tune
+
+    recipe = replace(TRANSFER, sides=((64, 1.0),), batch_size=3, epochs=1, minutes=1000.0)
+    photos = colourful(13, 4, tmp_path)
+    found = {}
+    for name, tune in (("alone", fine_tune), ("workers", OnRay(Workers(2, 1, 0)).fine_tune)):
+        keras.utils.set_random_seed(0)  # of the last layer
+        network = build_backbone("efficientnet-lite0", 2, None)
+        before = network.get_weights()
+        run = RunFolder(tmp_path / name)
+        state = run.begin({}, resume=False, restart=False)
+        if tune is fine_tune:  # the workers find out by themselves
+            (run.path / EPOCHS).write_text('{"epochs": 1}')
+        [row] = tune(recipe, network, photos, run, state).history
+        found[name] = network.get_weights(), row["loss"], row["accuracy"]
+    changes = [np.abs(a - b).max() for a, b in zip(before, found["alone"][0], strict=True)]
+    assert max(changes) > 20 * TOLERANCE
+    for one, two in zip(found["alone"][0], found["workers"][0], strict=True):
+        np.testing.assert_allclose(one, two, atol=TOLERANCE)
+    assert found["alone"][1:] == pytest.approx(found["workers"][1:], abs=1e-4)
+
+
+def test_recipes_that_need_whole_batches_are_refused(
+    tmp_path: Path, odd: Path, run_here: Command
+) -> None:
+    done = run_here(*words("deploy.ray.fit", odd, tmp_path, "--recipe", "residual"))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(
+        "python -m deploy.ray.fit: error: --recipe residual: its batch normalisation needs"
+    )
+    assert not (tmp_path / "runs").exists()
 
 
 def photo(folder: Path, number: int) -> Sample:
@@ -153,11 +195,18 @@ def test_features_are_those_of_one_process_though_an_actor_is_killed(
     from deploy.ray.photo_map import RayPhotoMap
 
     killed: list[int] = []
+    processes = tmp_path / "processes"
+    processes.mkdir()
 
     def map_and_kill(
         function: PhotoFunction, samples: Sequence[Sample]
     ) -> Iterator[tuple[int, np.ndarray | str]]:
-        for result in RayPhotoMap(2)(function, samples):
+        def compute(sample: Sample) -> np.ndarray | str:
+            processes.joinpath(str(os.getpid())).touch()
+            time.sleep(0.02)  # so that the actor dies with photos in its hands
+            return function(sample)
+
+        for result in RayPhotoMap(2)(compute, samples):
             if not killed:
                 killed.append(kill_one("ray::MapWorker"))
             yield result
@@ -172,6 +221,7 @@ def test_features_are_those_of_one_process_though_an_actor_is_killed(
     folder.joinpath("backbone.tflite").write_bytes(backbone.read_bytes())
     found = compute_features(samples, extractor, tmp_path / "two", map_photos=map_and_kill)
     assert killed
+    assert len(list(processes.iterdir())) == 3, "two, and one instead of the killed one"
     np.testing.assert_array_equal(found.values, expected.values)
     assert found.samples == expected.samples
     assert found.unreadable == expected.unreadable
