@@ -40,6 +40,7 @@ NOT_RUN = {
     r".* --download": "needs the internet",
     r".*build/peers": "needs the internet",
     r"python -m pip wheel": "needs the internet; tests/test_wheel.py builds it without",
+    r"python -m deploy\.ray\.": "needs a cluster; tests/deploy has one",
     r"python -m (benchmarks|tests\.fuzz)\.": "takes minutes; tests/benchmarks and tests/fuzz do",
 }
 
