@@ -29,12 +29,13 @@ from training.networks.backbone_weights import BACKBONES
 from training.recipes.catalogue import DEFAULT, RECIPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import keras
 
     from training.data.cache import DecodedSubset
     from training.data.samples import Dataset
+    from training.engine import Engine
     from training.loop.checkpoint import EpochMetrics, TrainingState
     from training.publishing.publish import TrainingResult
 
@@ -44,7 +45,22 @@ PROG = "python -m training.fit"
 @command(PROG)
 def main() -> None:
     """Run the command."""
-    arguments = _parser().parse_args()
+    run(make_parser(PROG).parse_args())
+
+
+def run(
+    arguments: Namespace, make_engine: "Callable[[TrainingConfig], Engine] | None" = None
+) -> None:
+    """Train and publish.
+
+    Args:
+        arguments: of `make_parser`.
+        make_engine: makes what computes; by default it is this process.
+
+    Raises:
+        CommandError: the command cannot continue.
+        KeyboardInterrupt: with words on how to resume, if there is a run.
+    """
     # Keras and scikit-learn take seconds to import, so errors in the arguments come first.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     config = make_config(arguments)
@@ -54,15 +70,18 @@ def main() -> None:
         print(describe(config))
         return
     try:
-        _fit(config, arguments)
+        from training.engine import Engine
+
+        _fit(config, arguments, make_engine(config) if make_engine else Engine())
     except KeyboardInterrupt as error:
         if RunFolder(arguments.runs / config.name).exists:
             error.args = ("; the same command with --resume goes on from the last checkpoint",)
         raise
 
 
-def _parser() -> Parser:
-    parser = Parser(PROG, description="Train a recipe and publish the next version of its model.")
+def make_parser(prog: str) -> Parser:
+    """Return the parser of this command's arguments."""
+    parser = Parser(prog, description="Train a recipe and publish the next version of its model.")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default=DEFAULT.name)
     parser.add_argument("--data", type=Path, help="class folders, or an .npz file of digits")
     parser.add_argument("--name", help="the model's name (needed for classes of your own)")
@@ -99,7 +118,7 @@ def _parser() -> Parser:
     return parser
 
 
-def _fit(config: TrainingConfig, arguments: Namespace) -> None:
+def _fit(config: TrainingConfig, arguments: Namespace, engine: "Engine") -> None:
     from training.data.filtering import filter_dataset, find_label_conflicts
     from training.evaluation.report import as_text, left_out
     from training.publishing.publish import publish
@@ -113,7 +132,7 @@ def _fit(config: TrainingConfig, arguments: Namespace) -> None:
         config.dataset, arguments.cache, exclude=config.excluded, deduplicate=recipe.deduplicate
     )
     train = _transfer if recipe.backbone else _train
-    trained, unreadable = train(config, dataset, arguments.cache, run_folder, state)
+    trained, unreadable = train(config, dataset, arguments.cache, run_folder, state, engine)
     for line in left_out(dropped | unreadable):
         print(line)
     for line in find_label_conflicts(dataset):
@@ -132,6 +151,7 @@ def _transfer(
     cache: Path,
     run_folder: RunFolder,
     state: "TrainingState",
+    engine: "Engine",
 ) -> tuple["TrainingResult", dict[str, str]]:
     """Train from a pretrained backbone; return what to publish, and the unreadable photos."""
     from training.inspection.suspects import find_mislabels
@@ -139,7 +159,7 @@ def _transfer(
     from training.transfer.pipeline import transfer
 
     recipe = config.recipe
-    found = transfer(recipe, dataset, cache, run_folder, state)
+    found = transfer(recipe, dataset, cache, run_folder, state, engine.map_photos, engine.fine_tune)
     suspects = find_mislabels(found.training.values, found.training.samples)
     if suspects:
         print(
@@ -175,19 +195,21 @@ def _train(
     cache: Path,
     run_folder: RunFolder,
     state: "TrainingState",
+    engine: "Engine",
 ) -> tuple["TrainingResult", dict[str, str]]:
     """Train from random weights; return what to publish, and the unreadable photos."""
     from training.data.cache import decode_samples, require_every_label
     from training.loop.build import input_shape, source_shape
-    from training.loop.trainer import train
 
     recipe, classes = config.recipe, len(dataset.labels)
     shape = input_shape(recipe, classes)
-    training = decode_samples(dataset.train, source_shape(recipe, shape), "train", cache)
-    validation = decode_samples(dataset.validation, shape, "validation", cache)
+    training = decode_samples(
+        dataset.train, source_shape(recipe, shape), "train", cache, engine.map_photos
+    )
+    validation = decode_samples(dataset.validation, shape, "validation", cache, engine.map_photos)
     for subset, decoded in (("train", training), ("validation", validation)):
         require_every_label(decoded, dataset.labels, subset)
-    network, state = train(
+    network, state = engine.train(
         recipe, classes, training, validation, run_folder, state, config.precision
     )
     trained = _calibrated_result(config, network, state, training, validation)

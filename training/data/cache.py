@@ -15,6 +15,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from app.imaging import decode, errors
 from app.model.card import Input
 from training.atomic import atomic_folder, write_text
 from training.cli import CommandError, progress, shortened
+from training.data.photo_map import PhotoMap, map_on_threads
 from training.data.samples import SUBSETS, Dataset, Sample, fingerprint_of, reason_left_out
 
 DECODER = 2  # increase it when app.imaging.decode.decode returns other pixels for the same file
@@ -44,15 +46,20 @@ class DecodedSubset:
 
 
 def decode_samples(
-    samples: Sequence[Sample], shape: Input, subset: str, cache: Path
+    samples: Sequence[Sample],
+    shape: Input,
+    subset: str,
+    cache: Path,
+    map_photos: PhotoMap = map_on_threads,
 ) -> DecodedSubset:
-    """Decode photos on all cores, or read them from the cache.
+    """Decode photos, or read them from the cache.
 
     Args:
         samples: the photos.
         shape: the size to stretch them to.
         subset: the name of the subset, for the entry's folder and the progress bar.
         cache: the folder of all entries.
+        map_photos: decodes; by default on all cores of this machine.
 
     Raises:
         CommandError: none of the photos could be decoded.
@@ -62,7 +69,7 @@ def decode_samples(
     entry = cache / f"{subset}-{digest[:16]}-{size}"
     if not entry.is_dir():
         with atomic_folder(entry) as folder:
-            _write_entry(folder, samples, shape, f"decoding {subset}")
+            _write_entry(folder, samples, shape, f"decoding {subset}", map_photos)
     unreadable = json.loads((entry / "unreadable.json").read_text(encoding="utf-8"))
     pixels = np.load(entry / "pixels.npy", mmap_mode="r")
     return DecodedSubset(pixels, np.load(entry / "labels.npy"), unreadable)
@@ -107,22 +114,30 @@ def _is_readable(sample: Sample) -> bool:
     return True
 
 
-def _write_entry(folder: Path, samples: Sequence[Sample], shape: Input, description: str) -> None:
+def _decode(shape: Input, sample: Sample) -> np.ndarray | str:
+    try:
+        return decode.decode(sample.read(), shape.height, shape.width, shape.channels)
+    except errors.PhotoError as error:
+        return reason_left_out(error)
+
+
+def _write_entry(
+    folder: Path,
+    samples: Sequence[Sample],
+    shape: Input,
+    description: str,
+    map_photos: PhotoMap,
+) -> None:
     unreadable: dict[str, str] = {}
     pixels = _create_pixels_file(folder / "all.npy", len(samples), shape)
-
-    def decode_one(index: int) -> bool:
-        try:
-            data = samples[index].read()
-            pixels[index] = decode.decode(data, shape.height, shape.width, shape.channels)
-        except errors.PhotoError as error:
-            unreadable[samples[index].display_name] = reason_left_out(error)
-            return False
-        return True
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = pool.map(decode_one, range(len(samples)))
-        usable = np.array(list(progress(jobs, description, "photo", total=len(samples))), bool)
+    usable = np.ones(len(samples), bool)
+    results = map_photos(partial(_decode, shape), samples)
+    for index, result in progress(results, description, "photo", total=len(samples)):
+        if isinstance(result, str):
+            unreadable[samples[index].display_name] = result
+            usable[index] = False
+        else:
+            pixels[index] = result
     if not usable.any():
         raise CommandError(f"{description}: none of {len(samples)} photos could be decoded.")
     _write_usable_rows(folder, pixels, usable, shape)

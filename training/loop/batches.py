@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from training.data.augmentation import Augmentation, augment, cutmix
+from training.loop.share import Share
 
 _WORKERS = 4  # the most threads; augmentation releases Python's global interpreter lock
 
@@ -29,6 +30,7 @@ class Batches(keras.utils.PyDataset):
         augmentation: Augmentation | None = None,
         side: int | None = None,
         weights: np.ndarray | None = None,
+        share: Share | None = None,
     ) -> None:
         """Store the photos of a subset.
 
@@ -41,6 +43,7 @@ class Batches(keras.utils.PyDataset):
             augmentation: the random changes; needs `seed` and `side`.
             side: the height and width of the augmented photos in pixels.
             weights: of each photo in the loss, float32 (photos,); None weights all alike.
+            share: the part of each batch to return, with weights; None returns whole batches.
         """
         workers = min(_WORKERS, os.cpu_count() or 1) if augmentation else 1
         super().__init__(workers=workers)
@@ -52,6 +55,7 @@ class Batches(keras.utils.PyDataset):
         self._augmentation = augmentation
         self._side = side
         self._weights = weights
+        self._share = share
         self._order = self._shuffled()
 
     def __len__(self) -> int:
@@ -62,7 +66,11 @@ class Batches(keras.utils.PyDataset):
         """Return batch number `index` of this epoch: uint8 pixels, float32 targets and weights."""
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         batch = self._augmented(rows, index)
-        return batch if self._weights is None else (*batch, self._weights[rows])
+        if self._share is None:
+            return batch if self._weights is None else (*batch, self._weights[rows])
+        # The whole batch is augmented, as its photos share one sequence of random numbers.
+        weights = np.ones(len(rows), np.float32) if self._weights is None else self._weights[rows]
+        return self._share.of_batch(*batch, weights)
 
     def _augmented(self, rows: np.ndarray, index: int) -> tuple[np.ndarray, np.ndarray]:
         pixels, targets = self._pixels[rows], self._targets[rows]

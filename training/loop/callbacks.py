@@ -83,19 +83,22 @@ class CheckpointSaver(keras.callbacks.Callback):
 class ReseedDropout(keras.callbacks.Callback):
     """Seed dropout by (seed, epoch), so that a resumed training equals an uninterrupted one.
 
-    A saved network does not contain the state of its random generators.
+    A saved network does not contain the state of its random generators. The workers of one training
+    (`training.loop.share`) drop differently, as their photos are different ones.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, worker: int = 0) -> None:
         super().__init__()
         self._seed = seed
+        self._worker = (worker,) if worker else ()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Seed every random generator of the network."""
         for index, layer in enumerate(self.model.layers):
             generator = getattr(layer, "seed_generator", None)
             if generator is not None:
-                state = np.random.SeedSequence((self._seed, epoch, index)).generate_state(2)
+                sequence = np.random.SeedSequence((self._seed, epoch, index, *self._worker))
+                state = sequence.generate_state(2)
                 generator.state.assign(state.astype(generator.state.dtype))
 
 

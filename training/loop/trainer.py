@@ -12,6 +12,7 @@ from training.loop.batches import Batches, encode_targets
 from training.loop.build import build, build_served
 from training.loop.callbacks import CheckpointSaver, ProgressBar, ReseedDropout
 from training.loop.checkpoint import LATEST, VALIDATED, RunFolder, TrainingState
+from training.loop.share import Share
 from training.networks.pretrained import load_pretrained
 from training.networks.symmetry import symmetrise
 from training.recipes.recipe import Recipe
@@ -60,20 +61,46 @@ def train(
     Raises:
         CommandError: the loss diverged.
     """
+    state = train_epochs(recipe, classes, training, validation, run, state, precision)
+    return _load_kept(recipe, classes, state), state
+
+
+def train_epochs(
+    recipe: Recipe,
+    classes: int,
+    training: DecodedSubset,
+    validation: DecodedSubset,
+    run: RunFolder,
+    state: TrainingState,
+    precision: str,
+    share: Share | None = None,
+) -> TrainingState:
+    """Train as `train` does, and return the final state alone.
+
+    Args:
+        share: this process's part of the batches, if it is one of several workers.
+
+    Raises:
+        CommandError: the loss diverged.
+    """
     batches = -(-len(training.labels) // recipe.batch_size)
     network, average = _build_or_restore(recipe, classes, batches, state, precision)
     targets = encode_targets(validation.labels, classes)
     held_out = Batches(validation.pixels, targets, recipe.batch_size)
     saver = CheckpointSaver(run, state, classes, recipe, average)
     bar = ProgressBar(recipe.epochs, batches, state.epochs)
+    dropout = ReseedDropout(recipe.seed, share.worker if share else 0)
     # The average must come first, so that a checkpoint's average includes the last batch.
-    callbacks = [*([average] if average else []), ReseedDropout(recipe.seed), bar, saver]
+    callbacks = [*([average] if average else []), dropout, bar, saver]
+    if share:
+        share.prepare(network)
+        callbacks = [*share.callbacks, *callbacks]
     validated = [n for n in range(1, recipe.epochs) if n % recipe.validate_every == 0]
     for stage in stages(recipe):
         if saver.epochs >= stage.end:
             continue
         network.fit(
-            stage_batches(recipe, classes, training, stage, saver.epochs),
+            stage_batches(recipe, classes, training, stage, saver.epochs, share),
             validation_data=held_out,
             validation_freq=[*validated, recipe.epochs],
             epochs=stage.end,
@@ -83,7 +110,7 @@ def train(
             callbacks=callbacks,
         )
     bar.close()
-    return _load_kept(recipe, classes, saver.state), saver.state
+    return saver.state
 
 
 def _load_kept(recipe: Recipe, classes: int, state: TrainingState) -> keras.Model:
@@ -115,7 +142,12 @@ def _build_or_restore(
 
 
 def stage_batches(
-    recipe: Recipe, classes: int, training: DecodedSubset, stage: Stage, epoch: int
+    recipe: Recipe,
+    classes: int,
+    training: DecodedSubset,
+    stage: Stage,
+    epoch: int,
+    share: Share | None = None,
 ) -> Batches:
     """Return the batches of a stage; `epoch` is the first epoch, counted from 0."""
     return Batches(
@@ -126,4 +158,5 @@ def stage_batches(
         epoch=epoch,
         augmentation=recipe.augmentation,
         side=stage.side or training.pixels.shape[1],
+        share=share,
     )

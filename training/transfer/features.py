@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from app.imaging import decode, errors
 from training.atomic import atomic_folder
 from training.cli import CommandError, progress
 from training.data.cache import DECODER
+from training.data.photo_map import PhotoMap, map_on_threads
 from training.data.samples import Sample, reason_left_out
 from training.networks.backbone_weights import BACKBONES, weights_path
 
@@ -71,15 +71,20 @@ class Features:
 
 
 def compute_features(
-    samples: Sequence[Sample], extractor: Extractor, cache: Path, what: str = "features"
+    samples: Sequence[Sample],
+    extractor: Extractor,
+    cache: Path,
+    what: str = "features",
+    map_photos: PhotoMap = map_on_threads,
 ) -> Features:
-    """Return the features of photos; compute those that are not on disk yet, on all cores.
+    """Return the features of photos; compute those that are not on disk yet.
 
     Args:
         samples: the photos.
         extractor: which features.
         cache: the folder of all caches.
         what: for the progress bar.
+        map_photos: computes; by default on all cores of this machine.
 
     Raises:
         CommandError: the weights are missing, or the backbone cannot be converted.
@@ -89,7 +94,7 @@ def compute_features(
     missing = list({s.sha256: s for s in samples if s.sha256 not in known}.values())
     unreadable: dict[str, str] = {}
     if missing:
-        unreadable = _compute_missing(missing, extractor, folder, known, what)
+        unreadable = _compute_missing(missing, extractor, folder, known, what, map_photos)
     kept = [sample for sample in samples if sample.sha256 in known]
     values = np.array([known[sample.sha256] for sample in kept], np.float32)
     left_out = {s.display_name: unreadable[s.sha256] for s in samples if s.sha256 in unreadable}
@@ -114,25 +119,28 @@ def _compute_missing(
     folder: Path,
     known: dict[str, np.ndarray],
     what: str,
+    map_photos: PhotoMap,
 ) -> dict[str, str]:
     """Add features to `known` and to the folder; return the unreadable photos by checksum."""
-    pool = _Interpreters(_exported(extractor, folder), extractor.side)
+    interpreters = _Interpreters(_exported(extractor, folder).read_bytes(), extractor.side)
     unreadable: dict[str, str] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        bar = progress(None, what, "photo", total=len(samples))
-        for start in range(0, len(samples), _CHUNK):
-            part = samples[start : start + _CHUNK]
-            found: dict[str, np.ndarray] = {}
-            for sample, result in zip(part, threads.map(pool.compute, part), strict=True):
-                bar.update()
-                if isinstance(result, str):
-                    unreadable[sample.sha256] = result
-                else:
-                    found[sample.sha256] = result
-            if found:
-                _write_chunk(folder, found)
-            known |= found
-        bar.close()
+    found: dict[str, np.ndarray] = {}
+
+    def keep() -> None:
+        if found:
+            _write_chunk(folder, found)
+        known.update(found)
+        found.clear()
+
+    results = map_photos(interpreters.compute, samples)
+    for index, result in progress(results, what, "photo", total=len(samples)):
+        if isinstance(result, str):
+            unreadable[samples[index].sha256] = result
+        else:
+            found[samples[index].sha256] = result
+        if len(found) == _CHUNK:
+            keep()
+    keep()
     return unreadable
 
 
@@ -148,10 +156,13 @@ def _write_chunk(folder: Path, found: dict[str, np.ndarray]) -> None:
 class _Interpreters:
     """One LiteRT interpreter for each thread."""
 
-    def __init__(self, path: Path, side: int) -> None:
-        self._content = path.read_bytes()
+    def __init__(self, content: bytes, side: int) -> None:
+        self._content = content
         self._side = side
         self._local = threading.local()
+
+    def __reduce__(self) -> tuple[type["_Interpreters"], tuple[bytes, int]]:
+        return _Interpreters, (self._content, self._side)
 
     def compute(self, sample: Sample) -> np.ndarray | str:
         """Return the features of a photo, float32 (features,), or why it cannot be decoded."""

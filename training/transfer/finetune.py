@@ -13,6 +13,7 @@ from training.loop.batches import Batches, encode_targets
 from training.loop.build import accuracy
 from training.loop.callbacks import CheckpointSaver, ProgressBar
 from training.loop.checkpoint import EPOCHS, LATEST, VALIDATED, RunFolder, TrainingState
+from training.loop.share import Share
 from training.recipes.recipe import Recipe
 from training.transfer.head import is_imbalanced
 
@@ -43,15 +44,41 @@ def fine_tune(
     Raises:
         CommandError: the loss diverged.
     """
+    state = tune_epochs(recipe, network, training, run, state)
+    if state.folder is not None:
+        network.load_weights(state.folder / VALIDATED)
+    return state
+
+
+def tune_epochs(
+    recipe: Recipe,
+    network: keras.Model,
+    training: DecodedSubset,
+    run: RunFolder,
+    state: TrainingState,
+    share: Share | None = None,
+) -> TrainingState:
+    """Fine-tune as `fine_tune` does, and leave the averaged weights in the last checkpoint alone.
+
+    Args:
+        share: this process's part of the batches, if it is one of several workers.
+
+    Raises:
+        CommandError: the loss diverged.
+    """
     classes = int(training.labels.max()) + 1
     freeze(network, recipe.frozen)
-    batches = _batches(recipe, classes, training, state.epochs)
-    epochs = _planned_epochs(recipe, network, batches, run)
+    batches = _batches(recipe, classes, training, state.epochs, share)
+    epochs = _planned_epochs(recipe, network, batches, run, share)
     if not epochs:
         return state
     trained, average = _begin_or_restore(recipe, network, state, len(batches), epochs)
     saver = CheckpointSaver(run, state, classes, recipe, average, validates=False)
     bar = ProgressBar(epochs, len(batches), state.epochs)
+    callbacks = [average, bar, saver]
+    if share:
+        share.prepare(trained)
+        callbacks = [*share.callbacks, *callbacks]
     if state.epochs < epochs:
         trained.fit(
             batches,
@@ -59,11 +86,9 @@ def fine_tune(
             initial_epoch=state.epochs,
             shuffle=False,
             verbose=0,
-            callbacks=[average, bar, saver],
+            callbacks=callbacks,
         )
     bar.close()
-    assert saver.state.folder is not None
-    network.load_weights(saver.state.folder / VALIDATED)
     return saver.state
 
 
@@ -74,7 +99,9 @@ def freeze(network: keras.Model, prefixes: tuple[str, ...]) -> None:
         layer.trainable = not (normalises or layer.name.startswith(prefixes))
 
 
-def _batches(recipe: Recipe, classes: int, training: DecodedSubset, epoch: int) -> Batches:
+def _batches(
+    recipe: Recipe, classes: int, training: DecodedSubset, epoch: int, share: Share | None = None
+) -> Batches:
     return Batches(
         training.pixels,
         encode_targets(training.labels, classes, recipe.label_smoothing),
@@ -84,6 +111,7 @@ def _batches(recipe: Recipe, classes: int, training: DecodedSubset, epoch: int) 
         augmentation=recipe.augmentation,
         side=recipe.sides[-1][0],
         weights=_photo_weights(training.labels),
+        share=share,
     )
 
 
@@ -95,28 +123,35 @@ def _photo_weights(labels: np.ndarray) -> np.ndarray | None:
     return np.asarray(weights / weights.mean(), np.float32)
 
 
-def _planned_epochs(recipe: Recipe, network: keras.Model, batches: Batches, run: RunFolder) -> int:
+def _planned_epochs(
+    recipe: Recipe, network: keras.Model, batches: Batches, run: RunFolder, share: Share | None
+) -> int:
     """Return how many epochs fit into the minutes; a resumed run has the number it began with."""
     plan = run.path / EPOCHS
     if not plan.is_file():
-        seconds = _seconds_of_batch(recipe, network, batches) * len(batches)
+        seconds = _seconds_of_batch(recipe, network, batches, share) * len(batches)
         epochs = min(int(60 * recipe.minutes / seconds), recipe.epochs)
         print(f"one epoch takes about {seconds / 60:.1f} minutes: {epochs} epochs of fine-tuning")
         write_text(plan, json.dumps({"epochs": epochs}) + "\n")
     return int(json.loads(plan.read_text(encoding="utf-8"))["epochs"])
 
 
-def _seconds_of_batch(recipe: Recipe, network: keras.Model, batches: Batches) -> float:
+def _seconds_of_batch(
+    recipe: Recipe, network: keras.Model, batches: Batches, share: Share | None = None
+) -> float:
     """Time some batches, and restore the network's weights."""
     weights = network.get_weights()
     _compile(recipe, network, 1)
+    if share:
+        share.prepare(network)
     times = []
     for index in range(2 + _TIMED):
         before = time.perf_counter()
         network.train_on_batch(*batches[index % len(batches)])
         times.append(time.perf_counter() - before)
     network.set_weights(weights)
-    return float(np.mean(times[2:]))
+    seconds = float(np.mean(times[2:]))
+    return share.mean(seconds) if share else seconds  # all workers plan alike
 
 
 def _compile(recipe: Recipe, network: keras.Model, steps: int) -> None:

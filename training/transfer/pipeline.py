@@ -1,5 +1,6 @@
 """Train from a pretrained backbone: features, a linear head, and fine-tuning if it pays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 
 from app.model.card import Input
 from training.data.cache import DecodedSubset, decode_samples
-from training.data.samples import Dataset
+from training.data.photo_map import PhotoMap, map_on_threads
+from training.data.samples import Dataset, Sample
 from training.evaluation.metrics import Evaluation
 from training.loop.build import build_served
 from training.loop.calibration import compute_logits, divide_logits, fit_temperature, log_loss
@@ -20,6 +22,8 @@ from training.transfer.features import Extractor, Features, compute_features
 from training.transfer.finetune import fine_tune
 from training.transfer.head import Head, fit_head, out_of_fold_logits, probabilities
 
+# Fine-tunes as `fine_tune` does.
+FineTuning = Callable[[Recipe, keras.Model, DecodedSubset, RunFolder, TrainingState], TrainingState]
 _SHARES = (0.5, 1.0)  # of the way from the weights before fine-tuning to those after
 
 
@@ -82,7 +86,13 @@ class _Candidate:
 
 
 def transfer(
-    recipe: Recipe, dataset: Dataset, cache: Path, run: RunFolder, state: TrainingState
+    recipe: Recipe,
+    dataset: Dataset,
+    cache: Path,
+    run: RunFolder,
+    state: TrainingState,
+    map_photos: PhotoMap = map_on_threads,
+    tune: FineTuning = fine_tune,
 ) -> Transferred:
     """Fit a head on features of the recipe's backbone, and fine-tune the network if it pays.
 
@@ -92,14 +102,20 @@ def transfer(
         cache: the folder of all caches.
         run: the folder for the checkpoints.
         state: the state of an interrupted run, or an empty one.
+        map_photos: computes features and decodes photos.
+        tune: fine-tunes.
 
     Raises:
         CommandError: the weights are missing, a class has too few photos, or the loss diverged.
     """
     assert recipe.backbone is not None
     extractor = Extractor(recipe.backbone, recipe.options["side"], recipe.weights)
-    training = compute_features(dataset.train, extractor, cache, "features of train")
-    validation = compute_features(dataset.validation, extractor, cache, "features of validation")
+
+    def features_of(samples: list[Sample], what: str) -> Features:
+        return compute_features(samples, extractor, cache, f"features of {what}", map_photos)
+
+    training = features_of(dataset.train, "train")
+    validation = features_of(dataset.validation, "validation")
     head = fit_head(training.values, training.labels)
     network = build_backbone(recipe.backbone, len(dataset.labels), None, recipe.weights)
     head.put_into(network)
@@ -109,8 +125,8 @@ def transfer(
     print(f"head alone: {best.describe()}")
     if recipe.minutes and dataset.test:
         head_weights = network.get_weights()
-        photos = _decode(dataset, recipe, cache)
-        state = fine_tune(recipe, network, photos["train"], run, state)
+        photos = _decode(dataset, recipe, cache, map_photos)
+        state = tune(recipe, network, photos["train"], run, state)
         if state.epochs:
             tuned = _best_mixture(network, head_weights, photos["validation"], state.epochs)
             history += _with_validation(state.history, tuned)
@@ -182,11 +198,16 @@ def _with_validation(history: list[EpochMetrics], tuned: _Candidate) -> list[Epo
     return [*history[:-1], history[-1] | {"val_loss": loss, "val_accuracy": tuned.accuracy}]
 
 
-def _decode(dataset: Dataset, recipe: Recipe, cache: Path) -> dict[str, DecodedSubset]:
+def _decode(
+    dataset: Dataset, recipe: Recipe, cache: Path, map_photos: PhotoMap
+) -> dict[str, DecodedSubset]:
     side = recipe.options["side"]
     shape = Input(height=side, width=side, channels=3)
     parts = {"train": dataset.train, "validation": dataset.validation}
-    return {name: decode_samples(photos, shape, name, cache) for name, photos in parts.items()}
+    return {
+        name: decode_samples(photos, shape, name, cache, map_photos)
+        for name, photos in parts.items()
+    }
 
 
 def _served(

@@ -17,7 +17,8 @@ from training.networks.half import is_half
 from training.recipes.catalogue import TRANSFER
 from training.recipes.recipe import Recipe
 from training.transfer import pipeline
-from training.transfer.pipeline import Transferred, transfer
+from training.transfer.finetune import fine_tune
+from training.transfer.pipeline import FineTuning, Transferred, transfer
 
 RECIPE = replace(
     TRANSFER, options={"variant": "lite0", "side": 96}, sides=((80, 1.0),), source_side=96
@@ -34,21 +35,24 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return open_dataset(write_classes(tmp_path_factory.mktemp("d") / "d", 40, ("down", "level")))
 
 
-def run(recipe: Recipe, dataset: Dataset, cache: Path, folder: Path) -> Transferred:
+def run(
+    recipe: Recipe, dataset: Dataset, cache: Path, folder: Path, tune: FineTuning = fine_tune
+) -> Transferred:
     runs = RunFolder(folder)
-    return transfer(recipe, dataset, cache, runs, runs.begin({}, resume=False, restart=True))
+    state = runs.begin({}, resume=False, restart=True)
+    return transfer(recipe, dataset, cache, runs, state, tune=tune)
 
 
 def pretend_tuning(change: float) -> Any:
     """A fine-tuning that moves the last layer's bias."""
 
-    def fine_tune(_recipe: Recipe, network: keras.Model, *_rest: Any) -> TrainingState:
+    def pretended(_recipe: Recipe, network: keras.Model, *_rest: Any) -> TrainingState:
         kernel, bias = network.layers[-1].get_weights()
         network.layers[-1].set_weights([kernel, bias + change])
         row = {"epoch": 1.0, "loss": 0.1, "accuracy": 1.0, "val_loss": None, "val_accuracy": None}
         return TrainingState([{**row, "seconds": 1.0}], Path())
 
-    return fine_tune
+    return pretended
 
 
 def test_zero_minutes_are_the_head_alone(dataset: Dataset, cache: Path, tmp_path: Path) -> None:
@@ -61,12 +65,10 @@ def test_zero_minutes_are_the_head_alone(dataset: Dataset, cache: Path, tmp_path
     assert is_half(found.network)
 
 
-def test_worse_fine_tuning_is_not_published(
-    dataset: Dataset, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worse_fine_tuning_is_not_published(dataset: Dataset, cache: Path, tmp_path: Path) -> None:
     alone = run(replace(RECIPE, minutes=0.0), dataset, cache, tmp_path / "a")
-    monkeypatch.setattr(pipeline, "fine_tune", pretend_tuning(100.0))
-    found = run(replace(RECIPE, minutes=1.0), dataset, cache, tmp_path / "b")
+    recipe = replace(RECIPE, minutes=1.0)
+    found = run(recipe, dataset, cache, tmp_path / "b", pretend_tuning(100.0))
     assert found.kept_epoch == 0
     assert len(found.history) == 2, "its curve is shown nevertheless"
     for one, two in zip(alone.network.get_weights(), found.network.get_weights(), strict=True):
@@ -76,18 +78,20 @@ def test_worse_fine_tuning_is_not_published(
 def test_fine_tuning_that_is_no_worse_is_published(
     dataset: Dataset, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "fine_tune", pretend_tuning(0.0))
     monkeypatch.setattr(pipeline._Candidate, "is_no_worse_than", lambda *_: True)
-    found = run(replace(RECIPE, minutes=1.0), dataset, cache, tmp_path)
+    found = run(replace(RECIPE, minutes=1.0), dataset, cache, tmp_path, pretend_tuning(0.0))
     assert found.kept_epoch == 1
     assert found.history[-1]["val_accuracy"] == 1.0
 
 
 def test_no_time_for_an_epoch_is_the_head_alone(
-    dataset: Dataset, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, cache: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pipeline, "fine_tune", lambda *arguments: arguments[-1])
-    found = run(replace(RECIPE, minutes=0.001), dataset, cache, tmp_path)
+    def no_time(*arguments: Any) -> TrainingState:
+        state: TrainingState = arguments[-1]
+        return state
+
+    found = run(replace(RECIPE, minutes=0.001), dataset, cache, tmp_path, no_time)
     assert (found.kept_epoch, len(found.history)) == (0, 1)
 
 
