@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from training.cli import CommandError
+from app.cli import CommandError
 
 _PARTIAL = ".partial-"
 

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from app.cli import CommandError, require_writable
 from app.model.card import MODEL_NAME
-from training.cli import CommandError, require_writable
 from training.data.cache import require_readable
 from training.data.calibration import hold_out_calibration
 from training.data.class_folders import open_dataset

@@ -3,7 +3,7 @@
 from collections import Counter
 from math import ceil, prod
 
-from training.cli import shortened
+from app.cli import shortened
 from training.config import TrainingConfig
 from training.data.samples import SUBSETS
 from training.loop.build import build_served, input_shape, source_shape

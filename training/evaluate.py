@@ -11,11 +11,11 @@ service would measure the same figures.
 import os
 from pathlib import Path
 
+from app.cli import CommandError, Parser, command, note, require_writable
 from app.model.card import Card
 from app.model.classifier import Classifier
 from app.model.litert import FILES, LiteRTName
 from app.model.version_folder import find_version, load_card
-from training.cli import CommandError, Parser, command, note, require_writable
 from training.data.class_folders import open_pictures, open_subset
 from training.data.fingerprints import FINGERPRINTS, read_fingerprints, short_fingerprint
 from training.data.samples import Sample

@@ -12,9 +12,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.cli import CommandError, Parser, command, shortened
 from app.model.card import EXPLAIN, INT8, LITERT
 from app.model.version_folder import find_version, load_card
-from training.cli import CommandError, Parser, command, shortened
 
 if TYPE_CHECKING:
     from training.data.samples import Dataset

@@ -13,7 +13,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.cli import (
+from app.cli import (
     Parser,
     command,
     natural,

@@ -10,8 +10,8 @@ finds in the cache. Nothing is changed.
 import json
 from pathlib import Path
 
+from app.cli import CommandError, Parser, command, positive, require_writable
 from training.atomic import atomic_folder, write_text
-from training.cli import CommandError, Parser, command, positive, require_writable
 from training.data.cache import require_readable
 from training.data.class_folders import open_dataset
 from training.networks.backbone_weights import BACKBONES, LITE0

@@ -6,7 +6,7 @@ python -m training.split --download              download and split Microsoft's 
 
 from pathlib import Path
 
-from training.cli import CommandError, Parser, command, positive
+from app.cli import CommandError, Parser, command, positive
 from training.data.archives import CLASSES
 from training.data.download import ADDRESS, SHA256, SIZE, download
 from training.data.samples import SUBSETS

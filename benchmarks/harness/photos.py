@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.cli import CommandError
+from app.cli import CommandError
 
 SIZE = (450, 374)  # the median of the Dogs vs. Cats photos
 COUNT = 16

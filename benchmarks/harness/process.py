@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from training.cli import CommandError
+from app.cli import CommandError
 
 
 def run_module(module: str, words: list[str], what: str) -> str:

@@ -15,9 +15,9 @@ from typing import IO
 
 import httpx
 
+from app.cli import CommandError
 from app.model.version_folder import find_version
 from benchmarks.harness.memory import process_tree, resident_bytes, start_time
-from training.cli import CommandError
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120.0  # importing and tracing with TensorFlow is slow on a busy machine

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from training.cli import CommandError
+from app.cli import CommandError
 
 Body = Literal["multipart", "raw"]
 

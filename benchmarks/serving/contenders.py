@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.cli import CommandError
 from app.model.litert import FILES
 from benchmarks.harness.server import Server, free_port, running_server, running_service
 from benchmarks.harness.table import BUILD
 from benchmarks.harness.wrk import Body
 from benchmarks.serving.peers.network import MODEL, WORKERS
-from training.cli import CommandError
 
 OURS = "this service"
 OURS_RAW = "this service, raw body"

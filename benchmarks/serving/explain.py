@@ -15,12 +15,12 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from app.cli import Parser, command, positive, progress
 from app.model.card import EXPLAIN
 from app.model.version_folder import find_version
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.server import running_service
 from benchmarks.harness.version_copy import copy_without
-from training.cli import Parser, command, positive, progress
 
 PROG = "python -m benchmarks.serving.explain"
 

@@ -12,6 +12,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from app.cli import CommandError, Parser, command, positive, positive_real
 from app.model.card import CALIBRATION, FAMILIARITY
 from app.model.version_folder import find_version, load_card
 from benchmarks.harness.photos import load_photos
@@ -19,7 +20,6 @@ from benchmarks.harness.server import running_service
 from benchmarks.harness.table import log, markdown_table, milliseconds, timed, write_result
 from benchmarks.harness.version_copy import copy_without
 from benchmarks.harness.wrk import WrkResult, run_wrk, wrk_path
-from training.cli import CommandError, Parser, command, positive, positive_real
 
 PROG = "python -m benchmarks.serving.familiarity"
 WITH, WITHOUT = "with familiarity", "without"

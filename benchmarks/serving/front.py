@@ -17,6 +17,7 @@ from typing import get_args
 
 import httpx
 
+from app.cli import CommandError, Parser, command, positive
 from app.model.litert import FILES
 from app.model.version_folder import find_version, load_card
 from benchmarks.harness.memory import own_processor_seconds, process_tree
@@ -25,7 +26,6 @@ from benchmarks.harness.processor import processor
 from benchmarks.harness.server import Server, running_service
 from benchmarks.harness.table import log, markdown_table, timed, write_result
 from benchmarks.harness.wrk import Body, run_wrk, wrk_path
-from training.cli import CommandError, Parser, command, positive
 
 PROG = "python -m benchmarks.serving.front"
 CLIENTS = 8

@@ -10,12 +10,12 @@ other. The median times of interleaved rounds and their ratios go to build/bench
 import statistics
 from pathlib import Path
 
+from app.cli import Parser, command, positive, positive_real
 from app.model.version_folder import find_version
 from benchmarks.harness.photos import encode_jpeg, generate_picture
 from benchmarks.harness.server import running_service
 from benchmarks.harness.table import log, markdown_table, milliseconds, timed, write_result
 from benchmarks.harness.wrk import Body, run_wrk, wrk_path
-from training.cli import Parser, command, positive, positive_real
 
 PROG = "python -m benchmarks.serving.latency"
 SIZES = {"500 pixels": (500, 375), "12 megapixels": (4000, 3000)}

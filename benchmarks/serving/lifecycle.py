@@ -14,6 +14,7 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
+from app.cli import CommandError, Parser, command, natural, positive
 from app.model.version_folder import find_version
 from benchmarks.harness.load import OK, LoadResult
 from benchmarks.harness.photos import load_photos
@@ -28,7 +29,6 @@ from benchmarks.harness.table import (
 )
 from benchmarks.serving.stops import UNREAD_SECONDS, StopResult, stop_under_load
 from benchmarks.serving.swaps import SwapResult, swap_under_load
-from training.cli import CommandError, Parser, command, natural, positive
 
 PROG = "python -m benchmarks.serving.lifecycle"
 MOST_SECONDS = 2.5

@@ -11,11 +11,11 @@ import threading
 import time
 from pathlib import Path
 
+from app.cli import Parser, command, positive, positive_real
 from app.model.classifier import Classifier
 from app.model.litert import FILES
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.process import run_module
-from training.cli import Parser, command, positive, positive_real
 
 PROG = "python -m benchmarks.serving.limit"
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uvloop
 
+from app.cli import CommandError, Parser, command, positive, positive_real
 from benchmarks.harness.load import (
     OK,
     LoadResult,
@@ -36,7 +37,6 @@ from benchmarks.harness.table import (
     timed,
     write_result,
 )
-from training.cli import CommandError, Parser, command, positive, positive_real
 
 PROG = "python -m benchmarks.serving.overload"
 TRIAL_SECONDS = 2.0

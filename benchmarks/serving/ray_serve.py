@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from app.cli import CommandError, Parser, command, positive, positive_real
 from app.model.litert import FILES
 from app.model.version_folder import find_version, load_card
 from benchmarks.harness.memory import processor_seconds, pss_bytes
@@ -35,7 +36,6 @@ from benchmarks.harness.table import (
     write_result,
 )
 from benchmarks.harness.wrk import WrkResult, run_wrk, wrk_path
-from training.cli import CommandError, Parser, command, positive, positive_real
 
 PROG = "python -m benchmarks.serving.ray_serve"
 WARM_SECONDS = 2

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from statistics import median
 
+from app.cli import CommandError, Parser, command, positive, positive_real
 from app.settings import Settings
 from benchmarks.harness.photos import load_photos
 from benchmarks.serving.limit import measure_limit
-from training.cli import CommandError, Parser, command, positive, positive_real
 
 PROG = "python -m benchmarks.serving.score"
 

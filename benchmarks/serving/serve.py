@@ -20,6 +20,7 @@ from typing import get_args
 
 import httpx
 
+from app.cli import CommandError, Parser, command, positive, positive_real
 from app.model.card import Card
 from app.model.engine import Choice
 from app.model.fastest import networks
@@ -39,7 +40,6 @@ from benchmarks.serving.contenders import (
 )
 from benchmarks.serving.limit import measure_limit
 from benchmarks.serving.rates import Rates, plot, ratios, table
-from training.cli import CommandError, Parser, command, positive, positive_real
 
 PROG = "python -m benchmarks.serving.serve"
 WARM_SECONDS = 1

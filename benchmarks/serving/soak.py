@@ -14,12 +14,12 @@ import itertools
 import statistics
 from pathlib import Path
 
+from app.cli import CommandError, Parser, command, positive
 from benchmarks.harness.load import OK, Answer, LoadResult, closed_loop, multipart_request
 from benchmarks.harness.memory import pss_bytes
 from benchmarks.harness.photos import load_photos
 from benchmarks.harness.server import Server, running_service
 from benchmarks.harness.table import BUILD, log, markdown_table, mebibytes, timed, write_result
-from training.cli import CommandError, Parser, command, positive
 
 PROG = "python -m benchmarks.serving.soak"
 EVERY = 100  # requests between two readings

@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.cli import CommandError
 from benchmarks.harness.load import BROKEN, OK, Answer, closed_loop, multipart_request
 from benchmarks.harness.server import STOP_SECONDS, Server, running_service
-from training.cli import CommandError
 
 LOAD_SECONDS = 2.0
 UNAVAILABLE = 503

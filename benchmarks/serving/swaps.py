@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx
 
+from app.cli import CommandError
 from app.model.card import CARD
 from app.model.version_folder import load_card
 from app.settings import Settings
 from benchmarks.harness.load import LoadResult, closed_loop, multipart_request
 from benchmarks.harness.server import Server, running_service
 from benchmarks.harness.table import log
-from training.cli import CommandError
 
 SETTING = "model_poll_seconds"
 POLL_SECONDS = 1

@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from app.cli import Parser, command, natural, positive
 from benchmarks.harness.process import run_module
 from benchmarks.harness.table import markdown_table
-from training.cli import Parser, command, natural, positive
 from training.data.augmentation import Augmentation
 from training.recipes.catalogue import RESIDUAL
 from training.recipes.recipe import Recipe

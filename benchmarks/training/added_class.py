@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.cli import CommandError, Parser, command, positive
+from app.cli import CommandError, Parser, command, positive
 from training.data.class_folders import open_dataset
 from training.data.photo_files import scan
 from training.data.samples import Sample

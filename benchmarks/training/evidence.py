@@ -24,13 +24,13 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
+from app.cli import Parser, command, natural, positive, progress
 from app.explain.attribution import Evidence, Explanation, by_label, explain
 from app.explain.heatmap import spread
 from app.model.card import EXPLAIN, KERAS, LITERT, Card
 from app.model.classifier import Classifier
 from app.model.explainer import Explainer
 from app.model.version_folder import find_version
-from training.cli import Parser, command, natural, positive, progress
 from training.data.class_folders import open_subset
 from training.data.mnist import open_npz
 from training.data.samples import Sample

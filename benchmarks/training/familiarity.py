@@ -16,6 +16,7 @@ import os
 import re
 from pathlib import Path
 
+from app.cli import CommandError, Parser, command, note, positive
 from app.model.card import CALIBRATION
 from app.model.classifier import Classifier
 from app.model.conformal import ConformalSets
@@ -24,7 +25,6 @@ from benchmarks.harness.made_pictures import made_pictures
 from benchmarks.harness.table import timed, write_result
 from benchmarks.training.familiarity_scores import answers, last_layer
 from benchmarks.training.familiarity_tables import score_table, sets_table
-from training.cli import CommandError, Parser, command, note, positive
 from training.data.calibration import hold_out_calibration
 from training.data.class_folders import open_dataset, open_pictures
 from training.data.fingerprints import FINGERPRINTS, read_fingerprints, short_fingerprint

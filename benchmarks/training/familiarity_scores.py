@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from scipy.special import logsumexp
 
+from app.cli import CommandError
 from app.imaging.decode import Decoded
 from app.model.card import KERAS
 from app.model.classifier import Classifier
 from app.model.familiarity import Familiarity
 from app.model.prediction import prediction
-from training.cli import CommandError
 from training.data.samples import Sample
 from training.evaluation.evaluator import for_each
 

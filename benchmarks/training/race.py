@@ -10,7 +10,7 @@ time of its second epoch is multiplied by 100. Decoding is not included.
 from dataclasses import replace
 from pathlib import Path
 
-from training.cli import CommandError, Parser, command, positive, positive_real
+from app.cli import CommandError, Parser, command, positive, positive_real
 from training.recipes.catalogue import LECTURE_AUGMENTED, RESIDUAL
 
 PROG = "python -m benchmarks.training.race"

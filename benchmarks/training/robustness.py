@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from app.cli import Parser, command
 from app.model.classifier import Classifier
-from training.cli import Parser, command
 from training.data.class_folders import open_subset
 from training.data.samples import Sample
 from training.evaluation.evaluator import evaluate

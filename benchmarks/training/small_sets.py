@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from app.cli import Parser, command, positive
 from benchmarks.harness.table import markdown_table
-from training.cli import Parser, command, positive
 from training.data.class_folders import open_dataset
 from training.networks.backbone_weights import BACKBONES, LITE0
 

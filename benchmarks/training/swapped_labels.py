@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.cli import Parser, command, natural, positive
+from app.cli import Parser, command, natural, positive
 from training.data.class_folders import open_dataset
 from training.networks.backbone_weights import BACKBONES, LITE0
 

@@ -16,8 +16,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from app.cli import CommandError, Parser, command, positive
 from benchmarks.harness.process import run_module
-from training.cli import CommandError, Parser, command, positive
 
 PROG = "python -m benchmarks.training.training_speed"
 WAYS = ("book", "ours")

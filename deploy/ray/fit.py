@@ -14,7 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.cli import CommandError, command, natural, positive
+from app.cli import CommandError, command, natural, positive
+from deploy.ray.connect import prepare
 from training.fit import make_parser, run
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ def main() -> None:
         raise CommandError("Ray is not installed: pip install -r requirements/cluster.txt.")
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise CommandError("KERAS_BACKEND: the workers train on tensorflow alone.")
-    # Before Ray is imported: nothing is sent to its makers, and a local Ray stays on the loopback.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    prepare(arguments.address)
     for name in ("data", "models", "runs", "cache"):  # a worker may run in another folder
         path: Path | None = getattr(arguments, name)
         setattr(arguments, name, path and path.absolute())

@@ -6,9 +6,10 @@ from argparse import Namespace
 import keras
 import ray
 
+from app.cli import CommandError
+from deploy.ray.connect import connect
 from deploy.ray.photo_map import RayPhotoMap
 from deploy.ray.workers import FineTuning, Photos, Training, Workers, run_on_workers
-from training.cli import CommandError
 from training.config import TrainingConfig
 from training.data.cache import DecodedSubset
 from training.engine import Engine
@@ -27,7 +28,7 @@ def make_engine(config: TrainingConfig, arguments: Namespace) -> Engine:
     """
     _require_no_batch_statistics(config.recipe, len(config.dataset.labels))
     workers = Workers(arguments.workers, arguments.cores, arguments.restarts)
-    _connect(arguments.address, workers)
+    connect(arguments.address, max(os.cpu_count() or 1, workers.count * workers.cores))
     on_ray = OnRay(workers)
     found = ray.cluster_resources()  # type: ignore[no-untyped-call]
     cores = max(int(found.get("CPU", 1)), 1)
@@ -47,30 +48,6 @@ def _require_no_batch_statistics(recipe: Recipe, classes: int) -> None:
             f"--recipe {recipe.name}: its batch normalisation needs a whole batch in one process. "
             "Use training.fit, or one of the recipes transfer, lecture, lecture-augmented, digits."
         )
-
-
-def _connect(address: str | None, workers: Workers) -> None:
-    if ray.is_initialized():
-        return
-    if address is None:
-        start_local(max(os.cpu_count() or 1, workers.count * workers.cores))
-        return
-    try:
-        ray.init(address)
-    except (ConnectionError, ValueError) as error:
-        raise CommandError(f"--address {address}: {str(error).splitlines()[0]}") from error
-
-
-def start_local(cores: int) -> None:
-    """Start a Ray on this machine's loopback that ends with this process."""
-    ray.init(
-        "local",
-        num_cpus=cores,
-        include_dashboard=False,
-        # Without the dashboard, one of Ray Train's actors warns every second.
-        logging_config=ray.LoggingConfig(log_level="ERROR"),
-        _node_ip_address="127.0.0.1",
-    )
 
 
 class OnRay:

@@ -5,10 +5,10 @@ import time
 
 from pydantic import ValidationError
 
+from app.cli import CommandError, Parser, command, positive
 from app.model.version_folder import find_version
 from app.server.server import AddressError, require_free
 from app.settings import Settings
-from training.cli import CommandError, Parser, command, positive
 
 # Ray reads it when it is imported. Whatever it is called, it keeps the traffic of Ray's processes
 # on 127.0.0.1, on Linux too.

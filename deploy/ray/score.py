@@ -25,7 +25,7 @@ from app.scoring.run import score_photos
 from app.scoring.sources import open_source
 from app.scoring.table import Filling, Table
 from app.settings import Settings
-from deploy.ray.connect import connect
+from deploy.ray.connect import connect, prepare
 
 PROG = "python -m deploy.ray.score"
 _TASK = 256  # photos; so many are scored again, at most, when an actor dies
@@ -46,6 +46,7 @@ def main() -> None:
     folder = find_version(settings.model, settings.model_version).absolute()
     card = load_card(folder)
     paths = in_shard(open_source(arguments.source, settings.max_bytes).paths(), arguments)
+    prepare(arguments.address)
     connect(arguments.address, arguments.actors * settings.workers)
     # The version stays the same, whatever is published meanwhile.
     settings = settings.model_copy(update={"model": folder, "model_version": None})

@@ -18,7 +18,7 @@ import ray
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.tensorflow import TensorflowTrainer
 
-from training.cli import CommandError
+from app.cli import CommandError
 from training.data.cache import DecodedSubset
 from training.loop.checkpoint import EPOCHS, EpochMetrics, RunFolder, TrainingState
 from training.recipes.recipe import Recipe

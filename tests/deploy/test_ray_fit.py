@@ -40,9 +40,10 @@ def ray_here() -> Iterator[None]:
     """One local Ray for all tests; the commands find it initialised."""
     import ray
 
-    from deploy.ray.fit_engine import start_local
+    from deploy.ray.connect import connect, prepare
 
-    start_local(cores=2)
+    prepare(None)
+    connect(None, 2)
     yield
     ray.shutdown()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import httpx
 
+from app.cli import CommandError, Parser, command, natural, positive
 from benchmarks.harness.load import BROKEN, OK, Answer, closed_loop, multipart_request, raw_request
 from benchmarks.harness.server import Server, running_service
 from benchmarks.harness.table import (
@@ -34,7 +35,6 @@ from benchmarks.harness.table import (
 from tests.fuzz.corpus import Sample, samples
 from tests.fuzz.memory_sampler import memory_sampler
 from tests.fuzz.mutation import Mutant, make_mutant
-from training.cli import CommandError, Parser, command, natural, positive
 
 PROG = "python -m tests.fuzz.fuzz"
 MOST_SECONDS = 2.0

@@ -15,6 +15,7 @@ from argparse import Namespace
 from collections import deque
 from pathlib import Path
 
+from app.cli import CommandError, Parser, command, positive, positive_real
 from benchmarks.harness.server import Server, running_service
 from benchmarks.harness.table import (
     log,
@@ -27,7 +28,6 @@ from benchmarks.harness.table import (
 from tests.fuzz.hostile.catalogue import HostileFile, hostile_files
 from tests.fuzz.memory_sampler import memory_sampler
 from tests.fuzz.siege import Bounds, Outcome, besiege, failures, settle, slowest
-from training.cli import CommandError, Parser, command, positive, positive_real
 
 PROG = "python -m tests.fuzz.hostile_service"
 HEADER = [

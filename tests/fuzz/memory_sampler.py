@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
+from app.cli import CommandError
 from benchmarks.harness.memory import (
     highest_bytes,
     process_tree,
@@ -17,7 +18,6 @@ from benchmarks.harness.memory import (
     reset_peak,
     start_time,
 )
-from training.cli import CommandError
 
 _INTERVAL_SECONDS = 0.02
 _READ_SECONDS = 30

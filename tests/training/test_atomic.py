@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import CommandError
 from training.atomic import atomic_folder, write_text
-from training.cli import CommandError
 
 
 def test_the_folder_appears_when_the_block_ends(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from app.cli import CommandError, printable, shortened
 from app.imaging.files import is_hidden, visible_files
-from training.cli import CommandError, printable, shortened
 from training.data.inner_zips import InnerZips
 from training.data.zip_entries import open_zip, read_photo, require_photo_size, require_readable
 

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
+from app.cli import CommandError, progress, shortened
 from app.imaging import decode, errors
 from app.model.card import Input
 from training.atomic import atomic_folder, write_text
-from training.cli import CommandError, progress, shortened
 from training.data.photo_map import PhotoMap, map_on_threads
 from training.data.samples import SUBSETS, Dataset, Sample, fingerprint_of, reason_left_out
 

@@ -4,7 +4,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from training.cli import CommandError, note, printable, shortened
+from app.cli import CommandError, note, printable, shortened
 from training.data.class_scan import Photo, refuse_equal_subfolders, scan_classes
 from training.data.mnist import open_npz
 from training.data.photo_files import scan

@@ -4,8 +4,8 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.cli import CommandError, note, printable, shortened
 from app.imaging.files import PHOTO_SUFFIXES, is_hidden_folder
-from training.cli import CommandError, note, printable, shortened
 from training.data.photo_files import FolderScan, scan, visible_folders
 
 

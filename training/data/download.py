@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
+from app.cli import CommandError, progress
 from app.model.version_folder import sha256 as digest_of
-from training.cli import CommandError, progress
 
 # Microsoft's copy of the Asirra photos; TensorFlow Datasets records the same size and checksum.
 ADDRESS = (

@@ -14,9 +14,9 @@ import imagehash
 import numpy as np
 from PIL import Image
 
+from app.cli import progress
 from app.imaging import decode, errors
 from training.atomic import write_text
-from training.cli import progress
 from training.data.samples import Dataset, Sample, fingerprint_of
 
 # Photos whose 64-bit hashes differ in at most this many bits count as the same picture.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from training.cli import CommandError
+from app.cli import CommandError
 from training.data.duplicates import find_duplicates
 from training.data.samples import Dataset, Sample
 

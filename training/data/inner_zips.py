@@ -6,7 +6,7 @@ import zipfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from training.cli import CommandError
+from app.cli import CommandError
 from training.data.zip_entries import UnreadablePhoto, chunks, open_zip
 
 # Kaggle's archive has two of them, with 0.9 GB in all, one level deep.

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from app.cli import CommandError, shortened
 from app.model.version_folder import sha256
-from training.cli import CommandError, shortened
 from training.data.download import download
 from training.data.npz import read_npz
 from training.data.samples import SUBSETS, Dataset, Sample, require_all_classes

@@ -10,7 +10,7 @@ from typing import IO
 
 import numpy as np
 
-from training.cli import CommandError, printable
+from app.cli import CommandError, printable
 from training.data.zip_entries import DAMAGE, open_zip
 
 _LARGEST = 1024**3  # bytes of all arrays

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.cli import CommandError
+from app.cli import CommandError
 
 SUBSETS = ("train", "validation", "test")
 

@@ -8,9 +8,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from app.cli import CommandError, printable, progress
 from app.imaging import decode, errors
 from training.atomic import atomic_folder, write_text
-from training.cli import CommandError, printable, progress
 from training.data.archives import CLASSES, PhotoArchive, open_archive
 from training.data.samples import fingerprint_of, reason_left_out
 from training.data.zip_entries import UnreadablePhoto

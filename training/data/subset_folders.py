@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from training.cli import CommandError, note, printable, shortened
+from app.cli import CommandError, note, printable, shortened
 from training.data.photo_files import visible_folders
 
 _NAMES = {

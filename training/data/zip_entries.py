@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from training.cli import CommandError, printable
+from app.cli import CommandError, printable
 
 LARGEST_PHOTO = 64 * 1024 * 1024  # bytes
 _LARGEST_DIRECTORY = 16 * 1024 * 1024  # bytes; each entry of about 80 takes 600 in memory

@@ -8,13 +8,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from app.cli import CommandError, progress
 from app.imaging.decode import Decoded
 from app.imaging.errors import PhotoError
 from app.imaging.statistics import statistics
 from app.model.classifier import Classifier
 from app.model.prediction import Prediction
 from app.model.summary import Values, photo_values
-from training.cli import CommandError, progress
 from training.data.samples import Sample, reason_left_out
 from training.evaluation.metrics import Evaluation
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.cli import shortened
+from app.cli import shortened
 from training.data.samples import SUBSETS, Dataset, Sample
 from training.inspection.shortcuts import Shortcut, find_shortcuts
 from training.inspection.suspects import (

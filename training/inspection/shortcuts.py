@@ -15,8 +15,8 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
+from app.cli import progress
 from app.imaging import decode, errors
-from training.cli import progress
 from training.data.samples import Sample
 
 _SIDE, _BORDER = 40, 4  # pixels of the decoded photo, and of its border

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from training.cli import CommandError, progress
+from app.cli import CommandError, progress
 from training.loop.averaging import WeightAverage
 from training.loop.checkpoint import BEST, RunFolder, TrainingState
 from training.recipes.recipe import Recipe

@@ -23,8 +23,8 @@ from math import inf, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from app.cli import CommandError
 from training.atomic import atomic_folder, write_text
-from training.cli import CommandError
 
 if TYPE_CHECKING:
     import keras

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from training.cli import CommandError
+from app.cli import CommandError
 from training.networks.torch_weights import BadWeights, read_torch_weights
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 
-from training.cli import CommandError
+from app.cli import CommandError
 
 IMAGENET = "imagenet"
 

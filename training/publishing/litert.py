@@ -10,13 +10,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from app.cli import CommandError
 from app.model.card import EXPLAIN, INT8, KERAS, LITERT, Card, ModelError
 from app.model.classifier import Classifier
 from app.model.explainer import Explainer, NotExplainable
 from app.model.golden import GOLDEN_TOLERANCE, golden_pixels, matches
 from app.model.version_folder import load_card, read_file
 from training.atomic import atomic_folder
-from training.cli import CommandError
 from training.data.samples import Dataset
 from training.publishing.int8 import add_int8
 from training.publishing.model_card import write

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from app.cli import CommandError
 from app.imaging.decode import Decoded
 from app.model.card import CALIBRATION, FAMILIARITY, Thresholds
 from app.model.classifier import Classifier
 from app.model.conformal import ConformalSets
 from app.model.prediction import prediction
 from app.model.version_folder import read_file
-from training.cli import CommandError
 from training.data.samples import Dataset, Sample
 from training.evaluation.decisions import acceptances, set_figures
 from training.evaluation.evaluator import for_each

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from app.cli import CommandError, progress
 from app.imaging import decode, errors
 from training.atomic import atomic_folder
-from training.cli import CommandError, progress
 from training.data.cache import DECODER
 from training.data.photo_map import PhotoMap, map_on_threads
 from training.data.samples import Sample, reason_left_out

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from threadpoolctl import threadpool_limits
 
-from training.cli import CommandError
+from app.cli import CommandError
 from training.loop.calibration import fit_temperature, log_loss
 
 # Inverse strengths of the regularisation, as scikit-learn's C, from strong to weak.

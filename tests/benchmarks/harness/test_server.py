@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.cli import CommandError
 from app.model.version_folder import find_version, load_card
 from benchmarks.harness import server as servers
 from benchmarks.harness.memory import (
@@ -22,7 +23,6 @@ from benchmarks.harness.photos import SIZE, encode_jpeg, generate_picture, load_
 from benchmarks.harness.wrk import Body, run_wrk
 from benchmarks.serving.swaps import publish_copy
 from tests.conftest import ROOT
-from training.cli import CommandError
 
 DIGITS = ROOT / "models" / "digits" / "1"
 

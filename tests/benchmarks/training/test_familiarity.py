@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.cli import CommandError
 from app.model.conformal import ConformalSets
 from benchmarks.harness.made_pictures import made_pictures
 from benchmarks.training.familiarity import NEAR, OWN, id_range, split_foreign
 from benchmarks.training.familiarity_scores import PRODUCT, Answers, both_logits, fit_scores
 from benchmarks.training.familiarity_tables import score_table, sets_table
-from training.cli import CommandError
 from training.data.samples import Sample
 from training.publishing.familiarity import fit_familiarity
 

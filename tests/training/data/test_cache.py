@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli import CommandError
 from app.model.card import Input
 from tests import pictures
 from tests.conftest import striped, write_classes
-from training.cli import CommandError
 from training.data.cache import (
     DecodedSubset,
     decode_samples,

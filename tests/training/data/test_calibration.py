@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import CommandError
 from tests.conftest import write_classes
-from training.cli import CommandError
 from training.data.calibration import LEAST, hold_out_calibration
 from training.data.class_folders import open_dataset, open_pictures, open_subset
 from training.data.samples import Sample

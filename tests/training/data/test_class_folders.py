@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli import CommandError
 from app.model.card import Input
 from tests import pictures
 from tests.conftest import striped, write_classes
-from training.cli import CommandError
 from training.data.cache import decode_samples
 from training.data.class_folders import open_dataset, open_subset
 from training.data.samples import SUBSETS, Sample, fingerprint_of

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli import CommandError
 from tests.service.nginx import make_certificate
 from tests.training.data.site import Site, serve_site
-from training.cli import CommandError
 from training.data.download import download
 
 CONTENT = np.random.default_rng(0).bytes(300_000)

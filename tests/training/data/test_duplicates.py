@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.cli import CommandError
 from tests import pictures
 from tests.conftest import Command, write_classes
-from training.cli import CommandError
 from training.data.class_folders import open_dataset
 from training.data.duplicates import find_duplicates
 from training.data.filtering import filter_dataset, find_label_conflicts

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from training.cli import CommandError
+from app.cli import CommandError
 from training.data import filtering
 from training.data.filtering import filter_dataset, find_label_conflicts
 from training.data.samples import Dataset, Sample

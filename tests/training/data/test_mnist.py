@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import CommandError
 from tests.training.data.site import serve_site
-from training.cli import CommandError
 from training.data.mnist import ADDRESS, SHA256, fetch_mnist
 
 CONTENT = b"stands for the arrays" * 100

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli import CommandError
 from tests.conftest import Command
-from training.cli import CommandError
 from training.data import npz
 from training.data.mnist import open_npz
 

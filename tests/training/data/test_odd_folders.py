@@ -7,9 +7,9 @@ from typing import Literal
 
 import pytest
 
+from app.cli import CommandError
 from tests import pictures
 from tests.conftest import write_classes
-from training.cli import CommandError
 from training.data.archives import open_archive
 from training.data.class_folders import open_dataset, open_subset
 from training.data.samples import SUBSETS

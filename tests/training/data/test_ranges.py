@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.cli import CommandError
+from app.cli import CommandError
 from training.data.samples import SUBSETS
 from training.data.subset import format_ranges, parse_range, require_disjoint
 

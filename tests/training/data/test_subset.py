@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from app.cli import CommandError
 from tests import pictures
 from tests.conftest import Command
-from training.cli import CommandError
 from training.data import subset as subset_module
 from training.data.archives import open_archive, parse_key
 from training.data.samples import fingerprint_of

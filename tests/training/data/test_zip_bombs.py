@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import CommandError
 from tests.conftest import Command
 from tests.training.data.test_subset import RANGES, kaggle_files
 from tests.training.data.test_zips import write_zip
-from training.cli import CommandError
 from training.data import inner_zips, zip_entries
 from training.data.archives import open_archive
 from training.data.subset import split

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import CommandError
 from tests.training.data.test_subset import RANGES, kaggle_files, microsoft_files
-from training.cli import CommandError
 from training.data.archives import open_archive
 from training.data.subset import split
 

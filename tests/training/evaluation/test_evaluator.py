@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli import CommandError
 from app.imaging.decode import Decoded
 from app.model.classifier import Classifier
 from app.model.prediction import Prediction, prediction
@@ -15,7 +16,6 @@ from app.model.version_folder import load_card
 from tests import pictures
 from tests.conftest import Command, striped
 from tests.versions import DIGITS
-from training.cli import CommandError
 from training.data.samples import Sample
 from training.evaluation import evaluator
 from training.evaluation.evaluator import evaluate

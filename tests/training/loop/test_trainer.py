@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
+from app.cli import CommandError
 from tests.conftest import striped
-from training.cli import CommandError
 from training.data.augmentation import Augmentation
 from training.data.cache import DecodedSubset
 from training.loop.build import build

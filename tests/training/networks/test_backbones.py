@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import pytest
 
+from app.cli import CommandError
 from app.imaging.decode import decode
 from tests.conftest import ROOT
-from training.cli import CommandError
 from training.networks import backbones
 from training.networks.architectures import efficientnet_lite
 from training.networks.backbone_weights import BACKBONES, LITE0, read_weights

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from keras.src.applications import efficientnet_v2
 
+from app.cli import CommandError
 from tests.training.data.site import serve_site
-from training.cli import CommandError
 from training.data.cache import DecodedSubset
 from training.loop.checkpoint import RunFolder
 from training.loop.precision import FLOAT32

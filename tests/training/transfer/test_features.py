@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli import CommandError
 from tests import pictures
 from tests.conftest import striped
-from training.cli import CommandError
 from training.data.samples import Sample
 from training.transfer import features as module
 from training.transfer.features import Extractor, compute_features

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from training.cli import CommandError
+from app.cli import CommandError
 from training.transfer.head import (
     STRENGTHS,
     choose_strength,
