@@ -7,6 +7,7 @@ them again, and they go on from the last checkpoint.
 
 import os
 import shutil
+import signal
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -123,7 +124,9 @@ def run_on_workers(job: Job, run: RunFolder, workers: Workers) -> TrainingState:
 
     Raises:
         CommandError: the loss diverged, or the workers failed more often than they may.
+        KeyboardInterrupt: Ctrl-C.
     """
+    on_interrupt = signal.getsignal(signal.SIGINT)
     path = run.path.absolute()
     shutil.rmtree(path / _RAY, ignore_errors=True)
     trainer = TensorflowTrainer(
@@ -144,7 +147,10 @@ def run_on_workers(job: Job, run: RunFolder, workers: Workers) -> TrainingState:
     except ray.train.TrainingFailedError as error:
         last = str(error).strip().splitlines()[-1]
         raise CommandError(f"the workers failed: {last}. --resume goes on.") from error
+    except SystemExit as error:  # with which Ray answers Ctrl-C
+        raise KeyboardInterrupt from error
     finally:
+        signal.signal(signal.SIGINT, on_interrupt)  # Ray has put its own there
         shutil.rmtree(path / _RAY, ignore_errors=True)
     if result.return_value:
         raise CommandError(result.return_value)
