@@ -121,7 +121,10 @@ def running_cluster(cpus: int, **variables: str) -> Iterator[Cluster]:
         options = [str(word) for pair in words.items() for word in pair]
         command = [*program("ray.scripts.scripts"), "start", "--head", "--block", *options]
         with running_server(command, environment, dashboard, "/api/gcs_healthz") as server:
-            yield Cluster(server.pid, port, dashboard, metrics, head, environment, Path(name))
+            try:
+                yield Cluster(server.pid, port, dashboard, metrics, head, environment, Path(name))
+            finally:
+                kill_tree(server.pid)  # `ray start` itself takes 20 seconds to end them
 
 
 @contextmanager
@@ -148,10 +151,14 @@ def second_node(cluster: Cluster) -> Iterator["subprocess.Popen[bytes]"]:
 
 def kill_group(process: "subprocess.Popen[bytes]") -> None:
     """SIGKILL a process and its children, as if the machine had lost its power."""
-    for pid in process_tree(process.pid):
+    kill_tree(process.pid)
+    process.wait()
+
+
+def kill_tree(root: int) -> None:
+    for pid in process_tree(root):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    process.wait()
 
 
 def program(module: str) -> list[str]:
