@@ -4,6 +4,7 @@ import argparse
 import functools
 import io
 import math
+import os
 import re
 import signal
 import sys
@@ -116,6 +117,17 @@ def command(prog: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
         return run
 
     return decorate
+
+
+def end_interrupted(prog: str, error: KeyboardInterrupt) -> NoReturn:
+    """End a command that goes on where it was when it is called again, with one line.
+
+    It ends at once: threads that wait for a network would keep the process for minutes.
+    """
+    number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+    print(f"\n{prog}: interrupted; run the same command again to continue", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(128 + number)
 
 
 def _terminate(*_: object) -> NoReturn:

@@ -11,12 +11,13 @@ that was interrupted goes on with the same command.
 import argparse
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app import logs
-from app.cli import command, note, positive_real
+from app.cli import CommandError, command, end_interrupted, note, positive_real
 from app.scoring.arguments import in_shard, job_of, make_parser, read_settings
 from app.scoring.local import LocalScorer, local_scorer
 from app.scoring.remote import RemoteScorer, remote_scorer
@@ -26,6 +27,7 @@ from app.scoring.table import Table
 from app.settings import Settings
 
 PROG = "python -m app.score"
+_PATIENCE = 300.0
 KEY = "CATS_VS_DOGS_API_KEY"
 
 
@@ -36,12 +38,14 @@ def main() -> None:
     table = Table(arguments.output, arguments.restart)
     logs.set_up("console", "warning")
     settings = read_settings(arguments)
+    if settings.engine in ("auto", "litert") and (engine := table.engine):
+        settings = settings.model_copy(update={"engine": engine})  # which another start chose
     source = open_source(arguments.source, settings.max_bytes)
-    paths = in_shard(source.paths(), arguments)
     try:
+        paths = in_shard(source.paths(), arguments)
         asyncio.run(_score(arguments, settings, source, paths, table))
     except KeyboardInterrupt as error:
-        raise type(error)("; the same command goes on") from error
+        end_interrupted(PROG, error)
 
 
 def _parse() -> argparse.Namespace:
@@ -52,12 +56,15 @@ def _parse() -> argparse.Namespace:
         "--api-key-file", type=Path, help=f"a file with its API key (default: the variable {KEY})"
     )
     service.add_argument(
-        "--patience", type=positive_real, default=300, help="seconds of tries for a photo (300)"
+        "--patience", type=positive_real, help="seconds of tries for a photo (300)"
     )
     arguments = parser.parse_args()
     for name in ("model", "model_version", "engine", "workers"):
         if arguments.url and getattr(arguments, name) is not None:
             parser.error(f"--{name.replace('_', '-')} is not for --url: the service has its own")
+    for name in ("api_key_file", "patience"):
+        if not arguments.url and getattr(arguments, name) is not None:
+            parser.error(f"--{name.replace('_', '-')} is for --url alone")
     return arguments
 
 
@@ -69,7 +76,8 @@ async def _score(
     table: Table,
 ) -> None:
     async with _scorer(arguments, settings) as scorer:
-        job = job_of(arguments, scorer.name, scorer.version)
+        model = (scorer.name, scorer.version)
+        job = job_of(arguments, model, scorer.settings, scorer.decides)
         note(f"{scorer.name} {scorer.version} with {scorer.description}")
         with table.filling(job, paths, scorer.labels) as filling:
             await score_photos(source, filling.left, scorer, settings.max_bytes, filling.add)
@@ -83,16 +91,27 @@ async def _scorer(
         async with local_scorer(settings, arguments.concurrency) as local:
             yield local
         return
-    file: Path | None = arguments.api_key_file
-    key = file.read_text(encoding="utf-8") if file else os.environ.get(KEY, "")
     async with remote_scorer(
         arguments.url,
-        key.strip(),
+        _key(arguments.api_key_file),
         {"error": arguments.error, "min_familiarity": arguments.min_familiarity},
         arguments.concurrency,
-        arguments.patience,
+        arguments.patience or _PATIENCE,
     ) as remote:
         yield remote
+
+
+def _key(file: Path | None) -> str:
+    """The API key; nothing without one. Messages do not show it.
+
+    Raises:
+        CommandError: it is no key.
+    """
+    found = file.read_bytes() if file else os.environb.get(KEY.encode(), b"")
+    if not re.fullmatch(rb"[!-~]*", found.strip()):
+        where = f"--api-key-file {file}" if file else KEY
+        raise CommandError(f"{where}: it has to hold one key, of ASCII characters without spaces.")
+    return found.strip().decode("ascii")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,16 @@
 import argparse
 import re
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from app.cli import CommandError, Parser, positive
+from app.model.card import KERAS, Card
 from app.scoring.journal import Job
+from app.scoring.object_store import is_address
 from app.settings import Settings, describe
 
 _OF_SETTINGS = ("model", "model_version", "engine", "workers", "error", "min_familiarity")
@@ -54,26 +58,54 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
         raise CommandError(describe(error)) from error
 
 
-def job_of(arguments: argparse.Namespace, model: str, version: int) -> Job:
-    """What is scored, by a model's name and version."""
+def job_of(
+    arguments: argparse.Namespace,
+    model: tuple[str, int],
+    settings: Mapping[str, Any],
+    decides: bool,
+) -> Job:
+    """What is scored, and how.
+
+    Args:
+        arguments: the command's.
+        model: its name and version.
+        settings: what else changes a row.
+        decides: whether the model has thresholds.
+
+    Raises:
+        CommandError: the arguments have a threshold, and the model has none.
+    """
+    name, version = model
+    if not decides and (arguments.error, arguments.min_familiarity) != (None, None):
+        raise CommandError(
+            f"{name} {version} has no thresholds, so --error and --min-familiarity mean nothing."
+        )
+    source = arguments.source
+    if source != "-" and not is_address(source):
+        source = str(Path(source).resolve())
     shard = "/".join(map(str, arguments.shard))
-    strictness = (arguments.error, arguments.min_familiarity)
-    return Job(arguments.source, model, version, shard, *strictness)
+    return Job(source, shard, name, version, settings)
+
+
+def settings_of_rows(settings: Settings, card: Card, engine: str) -> dict[str, Any]:
+    """The settings that change a row, the engine, and which network it is by its checksum."""
+    names = ("error", "min_familiarity", "max_bytes", "max_pixels")
+    found = {name: getattr(settings, name) for name in names}
+    formats, network = ", ".join(settings.formats), card.files[KERAS]
+    return found | {"engine": engine, "formats": formats, "network": network}
 
 
 def in_shard(paths: list[str], arguments: argparse.Namespace) -> list[str]:
     """The paths of one part. A path always is in the same part, whatever other paths there are.
 
     Raises:
-        CommandError: there are none.
+        CommandError: there are no photos in any part.
     """
+    if not paths:
+        raise CommandError(f"{arguments.source}: no photos there.")
     index, count = arguments.shard
     encoded = ((path, path.encode("utf-8", "surrogateescape")) for path in paths)
-    kept = [path for path, data in encoded if zlib.crc32(data) % count == index - 1]
-    if not kept:
-        part = "" if count == 1 else f" in part {index}/{count}"
-        raise CommandError(f"{arguments.source}: no photos there{part}.")
-    return kept
+    return [path for path, data in encoded if zlib.crc32(data) % count == index - 1]
 
 
 def _shard(text: str) -> tuple[int, int]:

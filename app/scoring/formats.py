@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from app.cli import CommandError
+from app.cli import CommandError, printable
 from app.scoring.row import Row
 
 _GROUP = 50_000  # rows of a Parquet row group
@@ -40,7 +40,7 @@ def write(rows: Iterable[Row], output: Path, writer: Writer) -> None:
     """Write all rows; the file is there with all of them, or not at all."""
     beside = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        writer(rows, beside)
+        writer(_readable(rows), beside)
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(output)
@@ -49,8 +49,7 @@ def write(rows: Iterable[Row], output: Path, writer: Writer) -> None:
 
 
 def _write_csv(rows: Iterable[Row], path: Path) -> None:
-    # A file's name is written with the bytes that it has, also where they are not UTF-8.
-    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(Row._fields)
         table.writerows(rows)
@@ -77,11 +76,12 @@ def _write_parquet(rows: Iterable[Row], path: Path) -> None:
 
 def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
     every = iter(rows)
-    while group := [_in_utf8(row) for row in islice(every, _GROUP)]:
+    while group := list(islice(every, _GROUP)):
         yield group
 
 
-def _in_utf8(row: Row) -> Row:
-    """The row with escapes for a path's bytes that are not UTF-8, which Parquet cannot have."""
-    path = row.path.encode("utf-8", "surrogateescape")
-    return row._replace(path=path.decode("utf-8", "backslashreplace"))
+def _readable(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows with escapes for what a line, or UTF-8, cannot have in a path."""
+    for row in rows:
+        path = row.path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        yield row._replace(path=printable(path))

@@ -1,12 +1,12 @@
 """The rows of a scoring that is not finished, in `<output>.partial`: a killed one goes on there.
 
-The first line says what is scored, and by which model. Each further line is a row, as JSON. What
-stands behind the last whole line is dropped: a killed process may have written half of one.
+The first line says what is scored, and how. Each further line is a row, as JSON. What stands behind
+the last whole line is dropped: a killed process may have written half of one.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,14 +17,20 @@ from app.scoring.row import Row
 
 @dataclass(frozen=True)
 class Job:
-    """What must be the same when a scoring goes on; otherwise its rows would not fit together."""
+    """What must be the same when a scoring goes on; otherwise its rows would not fit together.
+
+    Attributes:
+        source: the photos, as an absolute path or an address.
+        shard: the part of them.
+        model, version: what scores them.
+        settings: what else changes a row, by name: values that JSON has.
+    """
 
     source: str
+    shard: str
     model: str
     version: int
-    shard: str
-    error: float | None
-    min_familiarity: float | None
+    settings: Mapping[str, Any]
 
 
 class Journal:
@@ -33,16 +39,18 @@ class Journal:
     Args:
         output: the file that will have the rows in the end.
         job: what is scored.
+        restart: drop the rows that are there, whatever their job.
 
     Raises:
         CommandError: rows of another job are there, or another process writes them.
     """
 
-    def __init__(self, output: Path, job: Job) -> None:
+    def __init__(self, output: Path, job: Job, restart: bool = False) -> None:
         self.path = partial_path(output)
-        self._file: IO[bytes] = self.path.open("a+b")
+        self._file = _opened(self.path)
         try:
-            _lock(self._file, self.path)
+            if restart:
+                self._file.truncate(0)
             self.done = self._begin(job)
         except BaseException:
             self._file.close()
@@ -54,16 +62,23 @@ class Journal:
         self._file.flush()
         self.done.add(row.path)
 
+    def rows(self, wanted: Collection[str]) -> Iterator[Row]:
+        """The rows of the wanted paths, in the order in which they were written."""
+        self._file.seek(0)
+        next(self._file, None)
+        for line in self._file:
+            row = Row(**json.loads(line))
+            if row.path in wanted:  # others have left the source since
+                yield row
+
+    def remove(self) -> None:
+        """Delete the file, and release it."""
+        self.path.unlink()
+        self.close()
+
     def close(self) -> None:
         """Release the file."""
         self._file.close()
-
-    def rows(self) -> Iterator[Row]:
-        """All rows, in the order in which they were written."""
-        with self.path.open("rb") as file:
-            next(file, None)
-            for line in file:
-                yield Row(**json.loads(line))
 
     def _begin(self, job: Job) -> set[str]:
         """Write the first line, or check it and drop what is cut off; return the paths there."""
@@ -91,6 +106,31 @@ def partial_path(output: Path) -> Path:
     return output.with_name(output.name + ".partial")
 
 
+def engine_before(output: Path) -> str | None:
+    """The engine of the rows that are there: at another start, another one may be the fastest."""
+    try:
+        with partial_path(output).open("rb") as file:
+            found = json.loads(file.readline())["settings"]["engine"]
+            return found if isinstance(found, str) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Open the file for this process alone; the system releases it when the process ends."""
+    while True:
+        file = path.open("a+b")
+        try:
+            _lock(file, path)
+            # The process before this one may have deleted it between the two.
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
 def _line(members: dict[str, Any]) -> bytes:
     # ASCII: a file's name may have bytes that are not UTF-8, which become escapes.
     return json.dumps(members, separators=(",", ":")).encode("ascii") + b"\n"
@@ -105,19 +145,18 @@ def _parsed(line: bytes) -> Row | None:
 
 
 def _compare(first: bytes, job: Job, path: Path) -> None:
+    new = _flat(asdict(job))
     try:
-        before = json.loads(first)
-    except ValueError:
-        before = None
-    now = asdict(job)
-    if not isinstance(before, dict) or before.keys() != now.keys():
+        old = _flat(json.loads(first))
+    except (ValueError, KeyError, TypeError):
+        old = {}
+    if old.keys() != new.keys():
         raise CommandError(
-            f"{path}: it was not written by app.score. Remove it, or name another output."
+            f"{path}: it was not written by app.score of this release. Remove it, or name another "
+            "output."
         )
     other = [
-        f"{name} {before[name]!r} and not {now[name]!r}"
-        for name in now
-        if before[name] != now[name]
+        f"{name} {old[name]!r} and not {new[name]!r}" for name in new if old[name] != new[name]
     ]
     if other:
         raise CommandError(
@@ -126,8 +165,11 @@ def _compare(first: bytes, job: Job, path: Path) -> None:
         )
 
 
+def _flat(job: dict[str, Any]) -> dict[str, Any]:
+    return {**job, **job["settings"], "settings": None}
+
+
 def _lock(file: IO[bytes], path: Path) -> None:
-    """Let only one process write; the system releases the lock when the process ends."""
     if os.name != "posix":
         return
     import fcntl

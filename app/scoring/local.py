@@ -7,6 +7,7 @@ from app.api.errors import from_photo_error
 from app.imaging.errors import PhotoError
 from app.main import load_model
 from app.model.decision import Strictness
+from app.scoring.arguments import settings_of_rows
 from app.scoring.row import Row, answered, refused
 from app.serving.metrics import Metrics
 from app.serving.served_model import ServedModel
@@ -18,11 +19,13 @@ _AT_LEAST, _FOR_WORKER = 16, 8  # photos at a time
 class LocalScorer:
     """Scores with a model in this service's worker processes. For one event loop."""
 
-    def __init__(self, model: ServedModel, concurrency: int) -> None:
+    def __init__(self, model: ServedModel, settings: Settings, concurrency: int) -> None:
         self._model, self.concurrency = model, concurrency
+        self.settings = settings_of_rows(settings, model.card, model.engine_name)
         self.name, self.version = model.card.name, model.card.version
         self.labels = model.card.labels
         self.description = model.engine_description
+        self.decides = model.card.thresholds is not None
 
     async def score(self, path: str, data: bytes) -> Row:
         """The row of a photo, from the bytes of its file."""
@@ -50,6 +53,6 @@ async def local_scorer(settings: Settings, concurrency: int | None) -> AsyncIter
     settings = settings.model_copy(update={"max_batch": concurrency})
     model = await load_model(settings, Metrics())
     try:
-        yield LocalScorer(model, concurrency)
+        yield LocalScorer(model, settings, concurrency)
     finally:
         model.close()

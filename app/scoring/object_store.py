@@ -4,6 +4,7 @@ It takes keys and the endpoint from the environment variables of each cloud, as 
 and AWS_ENDPOINT_URL, or from the machine's own identity, and repeats requests that failed.
 """
 
+import asyncio
 import re
 from typing import Any
 
@@ -32,12 +33,11 @@ class ObjectStore:
         Raises:
             CommandError: the store cannot be reached, or refuses.
         """
-        import obstore
+        store, prefix = self._locate(address)
         from obstore.exceptions import BaseError
 
-        store, prefix = self._locate(address)
         try:
-            found = [each["path"] for part in obstore.list(store, prefix) for each in part]
+            found = asyncio.run(_list(store, prefix))
         except (BaseError, OSError) as error:
             raise _error(address, error) from error
         start = len(prefix) + 1 if prefix else 0
@@ -50,10 +50,10 @@ class ObjectStore:
             FileNotFoundError, PermissionError: this object cannot be had.
             CommandError: the store cannot be reached, or refuses everything.
         """
+        store, path = self._locate(address)
         import obstore
         from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
 
-        store, path = self._locate(address)
         try:
             result = obstore.get(store, path)
             size = int(result.meta["size"])
@@ -76,6 +76,13 @@ class ObjectStore:
         return self._stores[bucket], path
 
 
+async def _list(store: Any, prefix: str) -> list[str]:
+    """The paths of all objects. Ctrl-C ends it, which the function without async ignores."""
+    import obstore
+
+    return [each["path"] async for part in obstore.list(store, prefix) for each in part]
+
+
 def _connect(bucket: str) -> Any:
     try:
         from obstore.store import from_url
@@ -91,7 +98,7 @@ def _connect(bucket: str) -> Any:
 
 
 def _error(address: str, error: Exception) -> CommandError:
-    reason = " ".join(str(error).split())
+    reason = " ".join(str(error).partition("Debug source")[0].split()).rstrip(".")
     return CommandError(
         f"{address}: {reason[:300]}. Check the address, the keys and the endpoint (AWS_..., "
         "GOOGLE_... or AZURE_... variables)."

@@ -1,6 +1,7 @@
 """Score through a service: its HTTP interface, with tries again where it is full or restarts."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     import httpx
 
 _OF_PHOTO = (413, 415, 422)  # statuses that say that this photo cannot be used
+_OF_REQUEST = ("threshold-out-of-range",)  # kinds with such a status that are no photo's fault
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
+_LAST_PORT = 65535
 _USUAL = 16  # photos at a time
 _SHORTEST, _LONGEST = 0.2, 5.0  # seconds between two tries
 
@@ -42,7 +45,11 @@ class RemoteScorer:
         self.concurrency = concurrency
         self.name, self.version = str(model["name"]), int(model["version"])
         self.labels = tuple(model["labels"])
-        self.description = f"the service at {client.base_url}"
+        self.address = shown(client.base_url)
+        self.description = f"the service at {self.address}"
+        self.decides = model.get("decisions") is not None
+        self.settings = {"error": None, "min_familiarity": None, "engine": None} | parameters
+        self._answered = -math.inf  # when a photo got its label
 
     async def score(self, path: str, data: bytes) -> Row:
         """The row of a photo, from the bytes of its file.
@@ -50,22 +57,30 @@ class RemoteScorer:
         Raises:
             CommandError: the service refuses to work, or does not answer for too long.
         """
+        began = time.monotonic()
         response = await self._post(data)
         body = _json(response)
-        if response.status_code in _OF_PHOTO:
-            kind = str(body.get("type", f"http-{response.status_code}"))
-            return Row(path, problem=kind.removeprefix("urn:problem:"), detail=body.get("detail"))
+        kind = str(body.get("type", f"http-{response.status_code}")).removeprefix("urn:problem:")
+        # A photo that fails again and again, while others are answered, is at fault itself.
+        of_photo = response.status_code in _AGAIN and self._answered > began
+        if of_photo or (response.status_code in _OF_PHOTO and kind not in _OF_REQUEST):
+            return Row(path, problem=kind, detail=body.get("detail"))
         if response.status_code != 200 or "label" not in body:
-            raise CommandError(_complaint(self._client.base_url, response, body))
+            raise CommandError(_complaint(self.address, response, body))
         if body["model"] != {"name": self.name, "version": self.version}:
             raise CommandError(
                 f"the service now answers with {body['model']['name']} {body['model']['version']} "
                 f"instead of {self.name} {self.version}. Use --restart to score everything with it."
             )
+        self._answered = time.monotonic()
         return Row(path, body["label"], body["probability"], body.get("decision"))
 
     async def _post(self, data: bytes) -> "httpx.Response":
-        """The answer to a photo, after as many tries as its time allows."""
+        """The answer to a photo, after as many tries as its time allows.
+
+        Raises:
+            CommandError: there is none.
+        """
         import httpx
 
         end, pause = time.monotonic() + self._patience, _SHORTEST
@@ -83,7 +98,7 @@ class RemoteScorer:
             except httpx.TransportError as error:
                 if time.monotonic() > end:
                     reason = f"{type(error).__name__} {error}".strip()
-                    message = f"{self._client.base_url}: no answer for {self._patience:g} seconds"
+                    message = f"{self.address}: no answer for {self._patience:g} seconds"
                     raise CommandError(f"{message} ({reason}).") from error
                 wait = pause
             # Not all at the same time, or they would all be refused again.
@@ -123,22 +138,28 @@ async def remote_scorer(
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
     try:
         base = httpx.URL(url.rstrip("/") + "/")
-        client = httpx.AsyncClient(base_url=base, headers=headers, timeout=60, limits=limits)
-    except (httpx.InvalidURL, ValueError, TypeError) as error:
-        raise CommandError(
-            f"--url {url}: not an address, as http://127.0.0.1:8000 ({error})."
-        ) from error
+        usable = base.scheme in ("http", "https") and base.host and (base.port or 0) <= _LAST_PORT
+    except (httpx.InvalidURL, ValueError, TypeError):
+        usable = False
+    if not usable:
+        raise CommandError("--url: it is no address, as http://127.0.0.1:8000 is.")
+    client = httpx.AsyncClient(base_url=base, headers=headers, timeout=60, limits=limits)
     async with client:
         try:
             response = await client.get("model")
         except httpx.HTTPError as error:
-            raise CommandError(
-                f"--url {url}: no answer ({type(error).__name__} {error})."
-            ) from error
+            reason = f"{type(error).__name__} {error}".strip()
+            message = f"--url {shown(base)}: no answer ({reason})."
+            raise CommandError(message) from error
         body = _json(response)
         if response.status_code != 200 or not {"name", "version", "labels"} <= body.keys():
-            raise CommandError(_complaint(client.base_url, response, body))
+            raise CommandError(_complaint(shown(client.base_url), response, body))
         yield RemoteScorer(client, body, given, concurrency, patience)
+
+
+def shown(address: "httpx.URL") -> str:
+    """An address without the name and password that it may have."""
+    return str(address.copy_with(userinfo=b""))
 
 
 def _retry_after(response: "httpx.Response") -> float | None:

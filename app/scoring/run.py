@@ -46,29 +46,30 @@ async def score_photos(
     places = asyncio.Semaphore(concurrency)
     loop = asyncio.get_running_loop()
     waiting: deque[asyncio.Task[Row]] = deque()
-    with ThreadPoolExecutor(concurrency, "read") as threads:
+    threads = ThreadPoolExecutor(concurrency, "read")
 
-        async def one(path: str) -> Row:
-            async with places:
-                try:
-                    data = await loop.run_in_executor(threads, source.read, path)
-                except Unreadable as error:
-                    return unreadable(path, str(error))
-                except TooManyBytes as error:
-                    return refused(path, _too_large(max_bytes, error.actual))
-                return await scorer.score(path, data)
+    async def one(path: str) -> Row:
+        async with places:
+            try:
+                data = await loop.run_in_executor(threads, source.read, path)
+            except Unreadable as error:
+                return unreadable(path, str(error))
+            except TooManyBytes as error:
+                return refused(path, _too_large(max_bytes, error.actual))
+            return await scorer.score(path, data)
 
-        try:
-            for path in paths:
-                waiting.append(asyncio.create_task(one(path)))
-                if len(waiting) >= _AHEAD * concurrency:
-                    add(await waiting.popleft())
-            while waiting:
+    try:
+        for path in paths:
+            waiting.append(asyncio.create_task(one(path)))
+            if len(waiting) >= _AHEAD * concurrency:
                 add(await waiting.popleft())
-        finally:
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+        while waiting:
+            add(await waiting.popleft())
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        threads.shutdown(wait=False, cancel_futures=True)  # a read may hang for minutes
 
 
 def _too_large(limit: int, actual: int) -> Problem:

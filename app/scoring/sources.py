@@ -49,6 +49,8 @@ def open_source(name: str, max_bytes: int) -> Source:
     Raises:
         CommandError: there is no such source, or it cannot be read.
     """
+    if not name:
+        raise CommandError("the source is empty. Name a folder, or . for this one.")
     if is_address(name):
         return Objects(name, max_bytes)
     path = Path(name)
@@ -61,6 +63,10 @@ def open_source(name: str, max_bytes: int) -> Source:
         )
     if name != "-" and zipfile.is_zipfile(path):
         return Zip(path, max_bytes)
+    suffix = path.suffix.lower()
+    if suffix == ".zip" or suffix in PHOTO_SUFFIXES:
+        wrong = "a damaged or unfinished zip" if suffix == ".zip" else "one photo: name its folder"
+        raise CommandError(f"{name}: it is {wrong}.")
     return Listed(name, max_bytes)
 
 
@@ -137,7 +143,8 @@ class Listed:
         try:
             if self._name == "-":
                 return _lines(sys.stdin)
-            with open(self._name, encoding="utf-8", errors="surrogateescape") as file:
+            # With or without the mark that some editors of Windows put at the beginning.
+            with open(self._name, encoding="utf-8-sig", errors="surrogateescape") as file:
                 return _lines(file)
         except (OSError, ValueError) as error:
             raise CommandError(f"{self._name}: cannot be read as a list ({error}).") from error
@@ -167,8 +174,10 @@ class Objects:
 
 
 def _lines(file: Iterable[str]) -> list[str]:
-    lines = (line.rstrip("\r\n") for line in file)
-    return list(dict.fromkeys(line for line in lines if line))
+    lines = dict.fromkeys(line.rstrip("\r\n") for line in file)
+    if any("\0" in line for line in lines):
+        raise ValueError("it is no text. Name the folder of a photo, not the photo itself")
+    return [line for line in lines if line]
 
 
 def _read_file(path: Path, max_bytes: int) -> bytes:

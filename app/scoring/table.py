@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.cli import CommandError, note, progress
+from app.cli import CommandError, note, progress, require_writable
 from app.scoring.formats import write, writer_of
-from app.scoring.journal import Job, Journal, partial_path
+from app.scoring.journal import Job, Journal, engine_before
 from app.scoring.row import Row
 from app.scoring.summary import Summary
 
@@ -19,19 +19,25 @@ class Table:
         output: a .csv, .jsonl or .parquet file.
         restart: replace it, and drop the rows of an earlier run.
 
+    Attributes:
+        engine: that of the rows of an earlier run, if there are any.
+
     Raises:
         CommandError: the file exists, or cannot be written.
     """
 
     def __init__(self, output: Path, restart: bool) -> None:
         self._writer = writer_of(output)
+        if output.is_dir() or not output.parent.is_dir():
+            wrong = "it is a folder" if output.is_dir() else f"there is no folder {output.parent}"
+            raise CommandError(f"{output}: {wrong}. Name a file in a folder that exists.")
         if output.exists() and not restart:
             raise CommandError(
                 f"{output} exists already. Name another output, or replace it with --restart."
             )
-        if not output.parent.is_dir():
-            raise CommandError(f"{output}: there is no folder {output.parent}.")
+        require_writable("--output", output.parent)
         self._output, self._restart = output, restart
+        self.engine = None if restart else engine_before(output)
 
     @contextmanager
     def filling(
@@ -47,17 +53,18 @@ class Table:
         Raises:
             CommandError: an earlier run had another job, or another process runs.
         """
-        if self._restart:
-            partial_path(self._output).unlink(missing_ok=True)
-        journal = Journal(self._output, job)
+        journal = Journal(self._output, job, self._restart)
         try:
             began = time.perf_counter()
             with Filling(journal, paths) as filling:
                 yield filling
             rate = len(filling.left) / (time.perf_counter() - began)
+            wanted = set(paths)
+            if missing := len(wanted - journal.done):
+                raise CommandError(f"{missing:,} photos got no row. Run the same command again.")
             summary = Summary(labels)
-            write(summary.counted(journal.rows()), self._output, self._writer)
-            journal.path.unlink()
+            write(summary.counted(journal.rows(wanted)), self._output, self._writer)
+            journal.remove()
         finally:
             journal.close()
         print(f"{summary.text()}\nwrote {self._output} ({rate:.1f} photos a second)")
@@ -73,7 +80,7 @@ class Filling:
     def __init__(self, journal: Journal, paths: Sequence[str]) -> None:
         self.left = [path for path in paths if path not in journal.done]
         self._journal = journal
-        before = len(paths) - len(self.left)
+        before = len(paths) - len(self.left)  # rows for paths that left the source do not count
         if before:
             note(f"{before:,} of {len(paths):,} photos were scored before")
         self._bar = progress(None, "scoring", "photo", total=len(paths), initial=before)

@@ -8,6 +8,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +86,8 @@ def main(connection: socket.socket, spec: WorkerSpec, threads: int, check: bool)
         importlib.import_module(name)
     limits.confine()
     connection.sendall(messages.packed({"ready": worker.description}))
-    with connection.makefile("rb") as file:
+    # The service may end at any time, even while it is answered.
+    with connection.makefile("rb") as file, suppress(BrokenPipeError, ConnectionResetError):
         while (message := messages.read(file)) is not None:
             connection.sendall(messages.packed(*worker.answer(*message)))
             del message  # while it waits, it needs no photo

@@ -2,9 +2,12 @@
 
 import os
 import re
+import signal
 import socket
+from importlib.util import find_spec
+from typing import Any
 
-from app.cli import CommandError
+from app.cli import CommandError, note
 
 _SECONDS = 5.0  # to wait for an address
 
@@ -14,15 +17,25 @@ def prepare(address: str | None) -> None:
 
     Call it before Ray is imported, which reads the variable then. Whatever it is called, it works
     on Linux, too. A process with it would not reach other machines.
+
+    Raises:
+        CommandError: Ray is not installed.
     """
+    if find_spec("ray") is None:
+        raise CommandError("Ray is not installed: pip install -r requirements/cluster.txt.")
     if address is None:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 
-def connect(address: str | None, cpus: int) -> None:
-    """Connect to the Ray at an address; without one, start a Ray here with so many CPUs.
+def connect(address: str | None, cpus: int, largest: int) -> None:
+    """Connect to the Ray at an address; without one, start a Ray here.
 
     Nothing is done in a process that is connected.
+
+    Args:
+        address: of a Ray that runs.
+        cpus: the CPUs of a Ray that is started, more than there are if need be.
+        largest: the CPUs that one actor needs.
 
     Raises:
         CommandError: there is no Ray at the address.
@@ -31,23 +44,30 @@ def connect(address: str | None, cpus: int) -> None:
 
     if ray.is_initialized():
         return
-    # Without the dashboard, one of Ray Train's actors would warn every second.
-    quiet = ray.LoggingConfig(log_level="ERROR")
-    if address is None:
-        ray.init(
-            "local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            logging_config=quiet,
-            _node_ip_address="127.0.0.1",
-        )
-        return
+    before = signal.getsignal(signal.SIGTERM)  # Ray puts its own there
     try:
-        _require_open(address)
-        ray.init(address, logging_config=quiet)
+        if address is None:
+            ray.init("local", num_cpus=cpus, _node_ip_address="127.0.0.1", **_quiet())
+        else:
+            _require_open(address)
+            ray.init(address, **_quiet())
     except (OSError, RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0]
-        raise CommandError(f"--address {address}: no Ray can be reached there: {reason}") from error
+        where = f"--address {address}: no Ray can be reached there" if address else "no Ray starts"
+        raise CommandError(f"{where}: {reason}") from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    found = max(node["Resources"].get("CPU", 0) for node in nodes if node["Alive"])
+    if found < largest:
+        note(f"waiting for a node of {largest} CPUs: the largest has {found:g}")
+
+
+def _quiet() -> dict[str, Any]:
+    import ray
+
+    # Without the dashboard, one of Ray Train's actors would warn every second.
+    return {"include_dashboard": False, "logging_config": ray.LoggingConfig(log_level="ERROR")}
 
 
 def _require_open(address: str) -> None:

@@ -10,7 +10,6 @@ process fits the last layer, tests the network and publishes it.
 """
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +33,6 @@ def main() -> None:
     parser.add_argument("--restarts", type=natural, default=3, help="of workers that died, at most")
     parser.add_argument("--address", help="of a running Ray; default: one of its own, here")
     arguments = parser.parse_args()
-    if find_spec("ray") is None:
-        raise CommandError("Ray is not installed: pip install -r requirements/cluster.txt.")
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise CommandError("KERAS_BACKEND: the workers train on tensorflow alone.")
     prepare(arguments.address)

@@ -28,7 +28,8 @@ def make_engine(config: TrainingConfig, arguments: Namespace) -> Engine:
     """
     _require_no_batch_statistics(config.recipe, len(config.dataset.labels))
     workers = Workers(arguments.workers, arguments.cores, arguments.restarts)
-    connect(arguments.address, max(os.cpu_count() or 1, workers.count * workers.cores))
+    cpus = max(os.cpu_count() or 1, workers.count * workers.cores)
+    connect(arguments.address, cpus, workers.cores)
     on_ray = OnRay(workers)
     found = ray.cluster_resources()  # type: ignore[no-untyped-call]
     cores = max(int(found.get("CPU", 1)), 1)

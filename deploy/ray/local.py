@@ -1,6 +1,5 @@
 """Ray Serve on this machine alone: `python -m deploy.ray.local`."""
 
-import os
 import time
 
 from pydantic import ValidationError
@@ -8,16 +7,8 @@ from pydantic import ValidationError
 from app.cli import CommandError, Parser, command, positive
 from app.model.version_folder import find_version
 from app.server.server import AddressError, require_free
-from app.settings import Settings
-
-# Ray reads it when it is imported. Whatever it is called, it keeps the traffic of Ray's processes
-# on 127.0.0.1, on Linux too.
-os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-
-import ray
-from ray import serve
-
-from deploy.ray.serve import deployment
+from app.settings import Settings, describe
+from deploy.ray.connect import connect, prepare
 
 PROG = "python -m deploy.ray.local"
 LOOPBACK = "127.0.0.1"
@@ -32,8 +23,13 @@ def main() -> None:
     parser.add_argument("--cpus", type=positive, default=1, help="of each replica: its workers")
     parser.add_argument("--model-version", type=positive, help="default: the newest")
     arguments = parser.parse_args()
-    _check_model(arguments.model_version)
-    _check_port(arguments.port)
+    _check(arguments.port, arguments.model_version)
+    prepare(None)  # before Ray is imported
+    import ray
+    from ray import serve
+
+    from deploy.ray.serve import deployment
+
     target = deployment.options(
         num_replicas=arguments.replicas,
         autoscaling_config=None,
@@ -52,27 +48,22 @@ def main() -> None:
 
 def start(cpus: int, port: int) -> None:
     """Start Ray with this number of CPUs, more than there are if need be, and Ray Serve's proxy."""
-    ray.init(num_cpus=cpus, include_dashboard=False)
+    connect(None, cpus, 1)
+    from ray import serve
+
     serve.start(proxy_location="HeadOnly", http_options={"host": LOOPBACK, "port": port})
 
 
-def _check_model(version: int | None) -> None:
+def _check(port: int, version: int | None) -> None:
     """Before Ray starts, which takes seconds and would say it in a hundred lines."""
     try:
-        settings = Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise CommandError(
-            f"the setting {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        ) from error
-    find_version(settings.model, version or settings.model_version)
-
-
-def _check_port(port: int) -> None:
-    try:
+        settings = Settings(port=port)
         require_free(LOOPBACK, port)
+    except ValidationError as error:
+        raise CommandError(describe(error)) from error
     except AddressError as error:
         raise CommandError(f"--port {port}: it is in use, or not allowed.") from error
+    find_version(settings.model, version or settings.model_version)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,15 @@ which writes the table, and goes on with the same arguments after it was killed.
 import asyncio
 import atexit
 import json
+import os
 from contextlib import AsyncExitStack
 from typing import Any
 
 import numpy as np
 
-from app.cli import CommandError, command, note, positive
+from app.cli import CommandError, command, end_interrupted, note, positive
 from app.model.version_folder import find_version, load_card
-from app.scoring.arguments import in_shard, job_of, make_parser, read_settings
+from app.scoring.arguments import in_shard, job_of, make_parser, read_settings, settings_of_rows
 from app.scoring.local import local_scorer
 from app.scoring.row import Row
 from app.scoring.run import score_photos
@@ -39,31 +40,33 @@ def main() -> None:
     parser.add_argument("--address", help="of a running Ray; default: one of its own, here")
     parser.set_defaults(workers=1)
     arguments = parser.parse_args()
+    prepare(arguments.address)
     if arguments.source == "-":
         raise CommandError("-: the actors cannot read this command's input. Name a file.")
     table = Table(arguments.output, arguments.restart)
     settings = read_settings(arguments)
     folder = find_version(settings.model, settings.model_version).absolute()
     card = load_card(folder)
-    paths = in_shard(open_source(arguments.source, settings.max_bytes).paths(), arguments)
-    prepare(arguments.address)
-    connect(arguments.address, arguments.actors * settings.workers)
     # The version stays the same, whatever is published meanwhile.
     settings = settings.model_copy(update={"model": folder, "model_version": None})
-    scorer = (arguments.source, settings, arguments.concurrency)
-    note(f"{card.name} {card.version} on Ray, {arguments.actors} actors")
+    scorer = (os.getcwd(), arguments.source, settings, arguments.concurrency)
+    kept = settings_of_rows(settings, card, settings.engine)
+    job = job_of(arguments, (card.name, card.version), kept, card.thresholds is not None)
+    note(f"{card.name} {card.version} on Ray")
     try:
-        with table.filling(job_of(arguments, card.name, card.version), paths, card.labels) as rows:
-            _score(rows, scorer, arguments.actors, settings.workers)
+        paths = in_shard(open_source(arguments.source, settings.max_bytes).paths(), arguments)
+        with table.filling(job, paths, card.labels) as rows:
+            if rows.left:
+                connect(arguments.address, arguments.actors * settings.workers, settings.workers)
+                _score(rows, scorer, arguments.actors, settings.workers)
     except KeyboardInterrupt as error:
-        raise type(error)("; the same command goes on") from error
+        end_interrupted(PROG, error)
 
 
 def _score(rows: Filling, scorer: tuple[Any, ...], actors: int, cpus: int) -> None:
     """Let actors score the photos that are left, and add their rows as they come."""
-    if not rows.left:
-        return
     import ray.data
+    from ray.exceptions import RayError
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -77,14 +80,21 @@ def _score(rows: Filling, scorer: tuple[Any, ...], actors: int, cpus: int) -> No
         batch_size=_TASK,
         num_cpus=cpus,
     )
-    for result in results.iter_rows():
-        rows.add(Row(**json.loads(result["row"])))
+    try:
+        for result in results.iter_rows():
+            rows.add(Row(**json.loads(result["row"])))
+    except RayError as error:
+        last = str(error).strip().splitlines()[-1]
+        raise CommandError(f"the actors failed: {last}") from error
 
 
 class _Actor:
     """A scorer and its event loop, in a process of Ray."""
 
-    def __init__(self, source: str, settings: Settings, concurrency: int | None) -> None:
+    def __init__(
+        self, folder: str, source: str, settings: Settings, concurrency: int | None
+    ) -> None:
+        os.chdir(folder)  # from which the paths are named
         self._source, self._max_bytes = open_source(source, settings.max_bytes), settings.max_bytes
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()

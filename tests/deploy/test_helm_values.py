@@ -26,6 +26,8 @@ WRONG = {
     "ingress.enabled=true": "at '/ingress/host': minLength: got 0, want 1",
     "resources.requests.cpu=null": "at '/resources/requests': missing property 'cpu'",
     "resources.limits.memory=2GB": "at '/resources/limits/memory': '2GB' does not match",
+    "startupSeconds=0": "at '/startupSeconds': minimum: got 0, want 1",
+    r"podLabels.app\.kubernetes\.io/name=x": "at '/podLabels'",
     "preStopSeconds=-1": "at '/preStopSeconds': minimum: got -1, want 0",
     "podDisruptionBudget.maxUnavailable=half": "'half' does not match",
     "autoscaling.enabled=true,autoscaling.minReplicas=20": (
@@ -43,6 +45,12 @@ WRONG = {
 def test_a_wrong_value_is_refused_in_a_line(setting: str) -> None:
     (line,) = (line for line in refused(setting).splitlines() if WRONG[setting] in line)
     assert len(line) < 250
+
+
+def test_a_drain_of_no_seconds_needs_none() -> None:
+    none = "settings.APP_DRAIN_SECONDS=0,preStopSeconds=0,terminationGracePeriodSeconds"
+    assert rendered("default", "--set", f"{none}=10")
+    assert "pod may need 10" in refused(f"{none}=9")
 
 
 def test_an_old_cluster_is_refused() -> None:

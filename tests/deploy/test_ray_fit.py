@@ -43,7 +43,7 @@ def ray_here() -> Iterator[None]:
     from deploy.ray.connect import connect, prepare
 
     prepare(None)
-    connect(None, 2)
+    connect(None, 2, 1)
     yield
     ray.shutdown()
 

@@ -85,7 +85,10 @@ def test_the_rows_are_those_of_app_score_whatever_is_killed(
     with second_node(cluster) as node:
         with start(cluster, photos, output) as first:
             wait_for(output, 300, first)
-            first.kill()
+            first.terminate()
+            printed, _ = first.communicate(timeout=60)
+            assert first.returncode == 143, printed
+            assert "interrupted; run the same command again to continue" in printed
         with start(cluster, photos, output) as command:
             wait_for(output, 900, command)
             (actor,) = actors(cluster.pid)

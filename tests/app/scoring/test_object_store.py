@@ -1,6 +1,12 @@
 """Photos in S3, served by moto on loopback: the same rows as from the folder."""
 
 import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +15,7 @@ import pytest
 from app.scoring import object_store
 from tests.app.scoring.conftest import DIGITS, Score
 from tests.app.scoring.test_score import rounded
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +97,7 @@ def test_what_cannot_be_listed_is_one_line(
     done = run_here("app.score", address, "--output", tmp_path / "o.csv", "--model", DIGITS)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith(f"python -m app.score: error: {address.split('/x')[0]}")
+    assert done.stderr.startswith(f"python -m app.score: error: {address}: ")
 
 
 def test_a_store_that_is_away_ends_the_scoring(
@@ -106,3 +112,33 @@ def test_a_store_that_is_away_ends_the_scoring(
     assert done.returncode == 2
     assert "Check the address, the keys and the endpoint" in done.stderr
     assert not (tmp_path / "o.csv").exists()
+
+
+@pytest.mark.parametrize("source", ["s3://pictures/of", "list.txt"])
+def test_ctrl_c_ends_it_also_while_the_store_is_silent(source: str, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("s3://pictures/of/1.png")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{listener.getsockname()[1]}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "PYTHONPATH": str(ROOT),
+        }
+        words = [source, "--output", "o.csv", "--model", str(DIGITS)]
+        with subprocess.Popen(
+            [sys.executable, "-m", "app.score", *words],
+            cwd=tmp_path,
+            env=os.environ | settings,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            listener.settimeout(60)
+            connection, _ = listener.accept()  # it asks, and gets no answer
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=15)
+            connection.close()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].endswith("run the same command again to continue")

@@ -1,5 +1,6 @@
 """Scoring through a service: the same rows, whatever happens to the service."""
 
+import asyncio
 import shutil
 import socket
 import subprocess
@@ -14,12 +15,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from app.scoring import remote
 from app.settings import Settings
 from tests.app.scoring.conftest import DIGITS, Score, read, scoring
 from tests.app.scoring.test_score import rounded
-from tests.conftest import ROOT, Command, serving
+from tests import pictures
+from tests.conftest import ROOT, Command, serving, striped
 from tests.versions import publish
 
+POST = remote.RemoteScorer._post
 KEY = "a-key-of-thirty-two-characters--"
 
 
@@ -50,11 +54,35 @@ def refused(address: str) -> int:
     return int(sum(float(line.split()[-1]) for line in lines if 'status="429"' in line))
 
 
-def test_thresholds_go_to_the_service(score: Score, folder: Path) -> None:
+def test_thresholds_go_to_the_service(
+    score: Score, folder: Path, tmp_path: Path, run_here: Command
+) -> None:
     with serving(Settings(model=DIGITS.parent / "2", workers=1)) as client:
         url = ("--url", client.base_url)
         rows = score(folder, *url, "--min-familiarity", 1, model=False)
+        words = ("--min-familiarity", 2, "--output", tmp_path / "o.csv")
+        wrong = run_here("app.score", folder, *url, *words)
     assert {row.decision for row in rows if row.label} == {"unknown"}
+    assert wrong.returncode == 2  # and not a problem of each photo
+
+
+def test_a_photo_that_always_fails_ends_nothing(
+    score: Score, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = pictures.encode(pictures.grey(striped(2, 50)))
+    (folder / "3" / "1.png").write_bytes(bad)
+
+    async def post(self: remote.RemoteScorer, data: bytes) -> httpx.Response:
+        if data == bad:  # as a proxy answers while the others are answered
+            await asyncio.sleep(0.3)
+            return httpx.Response(502)
+        return await POST(self, data)
+
+    monkeypatch.setattr(remote.RemoteScorer, "_post", post)
+    with serving(Settings(model=DIGITS, workers=1)) as client:
+        rows = score(folder, "--url", client.base_url, "--concurrency", 3, model=False)
+    assert [row.path for row in rows if row.problem == "http-502"] == ["3/1.png"]
+    assert len(rows) == 20
 
 
 def test_keys_come_from_a_file_or_a_variable(
@@ -122,16 +150,13 @@ def test_rows_of_two_versions_are_not_mixed(
     (tmp_path / "list.txt").write_text("\n".join(f"{folder}/7/{n}/../1.png" for n in range(5)))
     shutil.copytree(folder / "7", tmp_path / "copy")
     with serving(Settings(model=base, workers=1, model_poll_seconds=0.05)) as client:
-        from app.scoring import remote
-
-        post = remote.RemoteScorer._post
 
         async def swap_first(self: remote.RemoteScorer, data: bytes) -> httpx.Response:
             if not (base / "2").exists():
                 publish(base, 2)
             while client.get("/readyz").json()["model"]["version"] != 2:
                 time.sleep(0.02)
-            return await post(self, data)
+            return await POST(self, data)
 
         monkeypatch.setattr(remote.RemoteScorer, "_post", swap_first)
         words = ("--url", client.base_url, "--output", tmp_path / "o.csv")

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from app.cli import CommandError
-from app.scoring.journal import Job, Journal
+from app.scoring.journal import Job, Journal, partial_path
 from app.scoring.row import Row
 from tests import pictures
 from tests.app.scoring.conftest import DIGITS, Score, read, scoring
 from tests.conftest import ROOT, Command, striped
 
-JOB = Job("photos", "digits", 1, "1/1", None, None)
+JOB = Job("/photos", "1/1", "digits", 1, {"error": None, "engine": "litert-float"})
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_end_of_a_service_manager_ends_it_in_one_line(many: Path, tmp_path: 
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 143
-    assert errors.splitlines()[-1].endswith("interrupted; the same command goes on")
+    assert errors.splitlines()[-1].endswith("interrupted; run the same command again to continue")
     assert "Traceback" not in errors
 
 
@@ -90,8 +90,9 @@ def test_half_a_row_is_dropped(tmp_path: Path, torn: bytes) -> None:
     again = Journal(output, JOB)
     assert again.done == {"b\udcff.png", "a.png"}
     again.add(Row("c.png", "0", 1.0))
+    wanted = ["b\udcff.png", "c.png", "a.png"]
+    assert [row.path for row in again.rows(wanted)] == ["b\udcff.png", "a.png", "c.png"]
     again.close()
-    assert [row.path for row in again.rows()] == ["b\udcff.png", "a.png", "c.png"]
 
 
 def test_a_torn_first_line_begins_anew(tmp_path: Path) -> None:
@@ -99,17 +100,15 @@ def test_a_torn_first_line_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "rows.csv.partial").write_bytes(b'{"source":"pho')
     journal = Journal(output, JOB)
     journal.add(Row("a.png", "1", 0.5))
+    assert [row.path for row in journal.rows({"a.png"})] == ["a.png"]
     journal.close()
-    assert [row.path for row in journal.rows()] == ["a.png"]
 
 
 def test_rows_of_another_job_are_not_mixed_in(tmp_path: Path) -> None:
     output = tmp_path / "rows.csv"
     Journal(output, JOB).close()
-    other = Job("photos", "digits", 2, "1/1", None, 0.01)
-    with pytest.raises(
-        CommandError, match=r"version 1 and not 2, min_familiarity None and not 0\.01"
-    ):
+    other = Job("/photos", "1/1", "digits", 2, {"error": 0.01, "engine": "litert-float"})
+    with pytest.raises(CommandError, match=r"version 1 and not 2, error None and not 0\.01"):
         Journal(output, other)
     Journal(output, JOB).close()  # the lock is free again
 
@@ -125,7 +124,66 @@ def test_a_file_that_is_no_journal_is_kept(tmp_path: Path) -> None:
 def test_restart_drops_the_rows(score: Score, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "rows-0.jsonl"  # the first name that `score` uses
     output.write_text("old")
-    partial = output.with_name(output.name + ".partial")
-    first = {"source": str(folder), "model": "digits", "version": 7, "shard": "1/1"}
-    partial.write_text(json.dumps(first | {"error": None, "min_familiarity": None}) + "\n")
+    Journal(output, JOB).close()
     assert len(score(folder, "--restart")) == 20
+
+
+def test_restart_leaves_a_running_one_alone(many: Path, tmp_path: Path, run_here: Command) -> None:
+    output = tmp_path / "rows.jsonl"
+    with scoring(many, output, 50) as process:
+        done = run_here("app.score", many, "--output", output, "--model", DIGITS, "--restart")
+        assert process.wait(120) == 0
+    assert done.returncode == 2
+    assert "another app.score is writing it" in done.stderr
+    assert [row.path for row in read(output)] == many.read_text().splitlines()
+
+
+def test_rows_of_photos_that_are_gone_are_left_out(
+    folder: Path, tmp_path: Path, run_here: Command
+) -> None:
+    output = tmp_path / "rows.jsonl"
+    with scoring(folder, output, 5) as process:
+        process.kill()
+    first = json.loads(partial_path(output).read_bytes().splitlines()[1])["path"]
+    (folder / first).unlink()
+    (folder / "new.png").write_bytes((folder / "7" / "0.png").read_bytes())
+    done = run_here("app.score", folder, "--output", output, "--model", DIGITS)
+    assert not done.returncode, done.stderr
+    found = [row.path for row in read(output)]
+    assert first not in found
+    assert "new.png" in found
+    assert len(found) == len(set(found)) == 20
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("APP_MAX_PIXELS", "4000"), ("APP_FORMATS", "PNG"), ("APP_ERROR", ".2")]
+)
+def test_rows_of_other_settings_are_not_mixed_in(
+    variable: str,
+    value: str,
+    folder: Path,
+    tmp_path: Path,
+    run_here: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = tmp_path / "rows.jsonl"
+    with scoring(folder, output, 3) as process:
+        process.kill()
+    monkeypatch.setenv(variable, value)
+    done = run_here("app.score", folder, "--output", output, "--model", DIGITS)
+    assert done.returncode == 2
+    assert variable.removeprefix("APP_").lower() in done.stderr
+
+
+def test_the_engine_of_the_first_start_goes_on(
+    folder: Path, tmp_path: Path, run_here: Command
+) -> None:
+    output = tmp_path / "rows.jsonl"
+    model = ("--model", DIGITS.parent / "2")  # has a network in int8, too
+    for engine in ("litert-int8", "litert-float"):
+        with scoring(folder, output, 3, *model, "--engine", engine) as process:
+            process.kill()
+        done = run_here("app.score", folder, "--output", output, *model)
+        assert not done.returncode, done.stderr
+        assert f"note: digits 2 with {engine} " in done.stderr
+        output.unlink()
