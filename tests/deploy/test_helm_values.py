@@ -27,7 +27,7 @@ WRONG = {
     "resources.requests.cpu=null": "at '/resources/requests': missing property 'cpu'",
     "resources.limits.memory=2GB": "at '/resources/limits/memory': '2GB' does not match",
     "startupSeconds=0": "at '/startupSeconds': minimum: got 0, want 1",
-    r"podLabels.app\.kubernetes\.io/name=x": "at '/podLabels'",
+    r"podLabels.app\.kubernetes\.io/name=x": "invalid propertyName 'app.kubernetes.io/name'",
     "preStopSeconds=-1": "at '/preStopSeconds': minimum: got -1, want 0",
     "podDisruptionBudget.maxUnavailable=half": "'half' does not match",
     "autoscaling.enabled=true,autoscaling.minReplicas=20": (
