@@ -17,9 +17,9 @@ from pydantic import SecretStr
 
 from app.scoring import remote
 from app.settings import Settings
+from tests import pictures
 from tests.app.scoring.conftest import DIGITS, Score, read, scoring
 from tests.app.scoring.test_score import rounded
-from tests import pictures
 from tests.conftest import ROOT, Command, serving, striped
 from tests.versions import publish
 
