@@ -13,18 +13,24 @@ _SECONDS = 5.0  # to wait for an address
 
 
 def prepare(address: str | None) -> None:
-    """Keep the traffic of a Ray that is started here on the loopback interface.
+    """Check what can be checked before Ray is imported.
 
-    Call it before Ray is imported, which reads the variable then. Whatever it is called, it works
-    on Linux, too. A process with it would not reach other machines.
+    A Ray that is started here keeps its traffic on the loopback interface by a variable that it
+    reads then. Whatever it is called, it works on Linux, too. A process with it would not reach
+    other machines.
 
     Raises:
-        CommandError: Ray is not installed.
+        CommandError: Ray is not installed, or nothing listens at the address.
     """
     if find_spec("ray") is None:
         raise CommandError("Ray is not installed: pip install -r requirements/cluster.txt.")
     if address is None:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    elif found := re.fullmatch(r"(?:ray://)?([^/]+):(\d+)", address):
+        try:  # Ray itself would try for minutes
+            socket.create_connection((found[1], int(found[2])), timeout=_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"--address {address}: no Ray is there ({error}).") from error
 
 
 def connect(address: str | None, cpus: int, largest: int) -> None:
@@ -49,11 +55,10 @@ def connect(address: str | None, cpus: int, largest: int) -> None:
         if address is None:
             ray.init("local", num_cpus=cpus, _node_ip_address="127.0.0.1", **_quiet())
         else:
-            _require_open(address)
             ray.init(address, **_quiet())
     except (OSError, RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0]
-        where = f"--address {address}: no Ray can be reached there" if address else "no Ray starts"
+        where = f"--address {address}: no Ray is there" if address else "no Ray starts"
         raise CommandError(f"{where}: {reason}") from error
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -68,14 +73,3 @@ def _quiet() -> dict[str, Any]:
 
     # Without the dashboard, one of Ray Train's actors would warn every second.
     return {"include_dashboard": False, "logging_config": ray.LoggingConfig(log_level="ERROR")}
-
-
-def _require_open(address: str) -> None:
-    """Ray itself would try for minutes.
-
-    Raises:
-        OSError: nothing listens there.
-    """
-    found = re.fullmatch(r"(?:ray://)?([^/]+):(\d+)", address)
-    if found:
-        socket.create_connection((found[1], int(found[2])), timeout=_SECONDS).close()
