@@ -62,7 +62,7 @@ def connect(address: str | None, cpus: int, largest: int) -> None:
         raise CommandError(f"{where}: {reason}") from error
     finally:
         signal.signal(signal.SIGTERM, before)
-    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes = ray.nodes()
     found = max(node["Resources"].get("CPU", 0) for node in nodes if node["Alive"])
     if found < largest:
         note(f"waiting for a node of {largest} CPUs: the largest has {found:g}")

@@ -31,7 +31,7 @@ def make_engine(config: TrainingConfig, arguments: Namespace) -> Engine:
     cpus = max(os.cpu_count() or 1, workers.count * workers.cores)
     connect(arguments.address, cpus, workers.cores)
     on_ray = OnRay(workers)
-    found = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    found = ray.cluster_resources()
     cores = max(int(found.get("CPU", 1)), 1)
     return Engine(RayPhotoMap(cores), on_ray.train, on_ray.fine_tune)
 

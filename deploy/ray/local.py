@@ -42,7 +42,7 @@ def main() -> None:
         while True:
             time.sleep(1)
     finally:
-        serve.shutdown()  # type: ignore[no-untyped-call]
+        serve.shutdown()
         ray.shutdown()
 
 

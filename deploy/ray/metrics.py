@@ -47,9 +47,7 @@ class Forwarder:
         name, labels = series
         tags = dict(labels)
         if name not in self._gauges:
-            keys = tuple(tags)
-            # Ray's annotation, Tuple[str], means a tuple of strings.
-            self._gauges[name] = Gauge(name, "Of the service", keys)  # type: ignore[arg-type]
+            self._gauges[name] = Gauge(name, "Of the service", tuple(tags))
         self._gauges[name].set(value, tags)
 
 

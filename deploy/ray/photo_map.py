@@ -31,7 +31,7 @@ class RayPhotoMap:
         if not samples:
             return
         ray.data.DataContext.get_current().enable_progress_bars = False
-        content = cloudpickle.dumps(function)  # type: ignore[no-untyped-call]
+        content = cloudpickle.dumps(function)
         rows = [{"index": n, "sample": pickle.dumps(each)} for n, each in enumerate(samples)]
         tasks = -(-len(rows) // _TASK)
         results = ray.data.from_items(rows, override_num_blocks=tasks).map_batches(

@@ -39,7 +39,7 @@ def mounted() -> Mounted:
     """The service as `create_app` builds it, with as many workers as the replica has CPUs."""
     settings = Settings()
     if "workers" not in settings.model_fields_set:  # else the machine's cores would count
-        given = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
+        given = ray.get_runtime_context().get_assigned_resources()
         settings = Settings(workers=max(int(given.get("CPU", 1)), 1))
     logs.set_up(settings.log_format, settings.log_level)
     return Mounted(create_app(settings))

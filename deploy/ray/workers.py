@@ -130,12 +130,12 @@ def run_on_workers(job: Job, run: RunFolder, workers: Workers) -> TrainingState:
     path = run.path.absolute()
     shutil.rmtree(path / _RAY, ignore_errors=True)
     trainer = TensorflowTrainer(
-        _work,  # type: ignore[arg-type]  # what the first worker returns is in the result
+        _work,
         train_loop_config={"job": job, "run": path, "cores": workers.cores},
         scaling_config=ScalingConfig(
             num_workers=workers.count, resources_per_worker={"CPU": workers.cores}
         ),
-        run_config=RunConfig(  # type: ignore[call-arg]  # older, too
+        run_config=RunConfig(
             name=_RAY,
             storage_path=str(path),
             failure_config=FailureConfig(max_failures=workers.restarts),
