@@ -67,7 +67,8 @@ class Table:
             journal.remove()
         finally:
             journal.close()
-        print(f"{summary.text()}\nwrote {self._output} ({rate:.1f} photos a second)")
+        speed = f" ({rate:.1f} photos a second)" if filling.left else ""
+        print(f"{summary.text()}\nwrote {self._output}{speed}")
 
 
 class Filling:

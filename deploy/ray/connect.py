@@ -68,6 +68,13 @@ def connect(address: str | None, cpus: int, largest: int) -> None:
         note(f"waiting for a node of {largest} CPUs: the largest has {found:g}")
 
 
+def disconnect() -> None:
+    """Leave a cluster, or end the Ray that was started here."""
+    import ray
+
+    ray.shutdown()
+
+
 def _quiet() -> dict[str, Any]:
     import ray
 

@@ -26,7 +26,7 @@ from app.scoring.run import score_photos
 from app.scoring.sources import open_source
 from app.scoring.table import Filling, Table
 from app.settings import Settings
-from deploy.ray.connect import connect, prepare
+from deploy.ray.connect import connect, disconnect, prepare
 
 PROG = "python -m deploy.ray.score"
 _TASK = 256  # photos; so many are scored again, at most, when an actor dies
@@ -60,6 +60,7 @@ def main() -> None:
                 connect(arguments.address, arguments.actors * settings.workers, settings.workers)
                 _score(rows, scorer, arguments.actors, settings.workers)
     except KeyboardInterrupt as error:
+        disconnect()
         end_interrupted(PROG, error)
 
 
