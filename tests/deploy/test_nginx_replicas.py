@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.replicas import Instance, Load, instances
+from tests.deploy.replicas import CLIENTS, Instance, Load, instances
 from tests.service.nginx import CONFIGURATION, make_certificate, program, proxying
 
 pytestmark = pytest.mark.cluster
@@ -28,7 +28,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Instance]]:
 def load(tmp_path: Path, three: list[Instance]) -> Iterator[Load]:
     """Clients of nginx, which has the three behind it."""
     first, *others = (f"server 127.0.0.1:{instance.port}" for instance in three)
-    lines = " fail_timeout=2s; ".join(others)
+    lines = f" fail_timeout={SETTLE_SECONDS:g}s; ".join(others)
     certificate = make_certificate(tmp_path / "tls")
     with proxying(tmp_path, certificate, three[0].port, {SECOND: lines}) as proxy:
         assert first in (tmp_path / "nginx.conf").read_text()
@@ -39,7 +39,6 @@ def load(tmp_path: Path, three: list[Instance]) -> Iterator[Load]:
     print(f"{load.sent} photos, sent again: {dict(load.retried)}, failed: {dict(load.failed)}")
     assert load.sent > 50
     assert not load.failed
-    assert not load.retried  # more than is promised: a client needs no retry of its own
     log = (tmp_path / "access.log").read_text()
     assert all(f"127.0.0.1:{instance.port}" in log for instance in three)
 
@@ -52,11 +51,11 @@ def replaced(instance: Instance) -> None:
 
 
 def test_one_is_killed_and_started_again(three: list[Instance], load: Load) -> None:
-    """What is on its way with it is sent to another one, by nginx."""
+    """What is on its way with it is sent to another one, by nginx, unless its answer has begun."""
     three[0].kill()
     time.sleep(SETTLE_SECONDS + 1)  # so that nginx tries it once more, in vain
     replaced(three[0])
-    assert load.sent
+    assert sum(load.retried.values()) <= CLIENTS  # by the client itself
 
 
 def test_each_is_stopped_and_replaced(three: list[Instance], load: Load) -> None:
@@ -64,4 +63,4 @@ def test_each_is_stopped_and_replaced(three: list[Instance], load: Load) -> None
     for instance in three:
         instance.drain()
         replaced(instance)
-    assert load.sent
+    assert not load.retried  # more than is promised: a client needs no retry of its own
