@@ -109,9 +109,7 @@ class Zip:
 
     def paths(self) -> list[str]:
         """See `Source`."""
-        names = dict.fromkeys(
-            entry.filename for entry in self._zip.infolist() if not entry.is_dir()
-        )
+        names = {entry.filename for entry in self._zip.infolist() if not entry.is_dir()}
         return sorted(name for name in names if looks_like_photo(PurePosixPath(name)))
 
     def read(self, path: str) -> bytes:

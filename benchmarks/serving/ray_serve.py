@@ -17,10 +17,9 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from app.cli import CommandError, Parser, command, positive, positive_real
+from app.cli import Parser, command, positive, positive_real
 from app.model.litert import FILES
 from app.model.version_folder import find_version, load_card
 from benchmarks.harness.memory import processor_seconds, pss_bytes
@@ -36,6 +35,7 @@ from benchmarks.harness.table import (
     write_result,
 )
 from benchmarks.harness.wrk import WrkResult, run_wrk, wrk_path
+from deploy.ray.connect import prepare
 
 PROG = "python -m benchmarks.serving.ray_serve"
 WARM_SECONDS = 2
@@ -86,8 +86,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="a folder of JPEGs (default: generated ones)")
     arguments = parser.parse_args()
     card = load_card(find_version(arguments.model))
-    if find_spec("ray") is None:
-        raise CommandError("Ray is not installed: pip install -r requirements/cluster.txt.")
+    prepare(None)
     wrk_path()  # report a missing wrk at once
     photos = load_photos(arguments.photos)
     results: dict[str, list[Measured]] = {each.name: [] for each in CONTENDERS}
